@@ -47,7 +47,7 @@ for _name in list(os.environ):
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Hundreds of tests start a program. Each would compile all of heliograph anew where PYTHONDONTWRITEBYTECODE is set.
+# Hundreds of tests start a program. Each would compile all of heliograph again where PYTHONDONTWRITEBYTECODE is set.
 compileall.compile_dir(Path(heliograph.__file__).parent, quiet=2)
 
 _LONGEST_ID = 50

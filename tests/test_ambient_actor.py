@@ -424,7 +424,7 @@ def test_block_that_a_class_enters_in_a_generator_is_the_generators() -> None:
 
 
 def test_block_that_a_class_enters_in_an_async_generator_is_the_generators() -> None:
-    """The same with `async with`."""
+    """The rule is the same with `async with`."""
 
     async def async_rows() -> AsyncIterator[object]:
         async with ActingAs("importer"):

@@ -446,7 +446,7 @@ def test_internal_database_may_have_a_file(telemetry: Telemetry, tmp_path: Path)
 
 
 def test_tokens_may_be_in_the_internal_database(telemetry: Telemetry, tmp_path: Path) -> None:
-    """Without a file of their own. They are there after a restart."""
+    """They need no file of their own, and are there after a restart."""
     settings = Settings(secret=(SECRET,), token_handlers=("database",))
     databases = {"_internal": tmp_path / "internal.db"}
     with telemetry.host(settings=settings, databases=databases) as host:

@@ -147,7 +147,7 @@ BUYER = {"id": "root", "name": "s", "org": {"x": "s", "y": 1}}
 @pytest.mark.parametrize("meta", [META, dict(reversed(META.items()))], ids=["attribute", "overflow"])
 @pytest.mark.parametrize("note", ["s", 5], ids=["common", "violation"])
 def test_opted_out_attributes_are_not_exported(telemetry: Telemetry, meta: dict[str, object], note: Any) -> None:
-    """Fields, inner fields, keys of dicts and keys of the actor, also in the overflow and in the body."""
+    """They are fields, inner fields, keys of dicts and keys of the actor, also in the overflow and in the body."""
     settings = Settings(opt_out=OPT_OUT)
     event = BuyEvent(note=note, buyer=Buyer("Ada", "s"), meta=meta, card="s", actor=BUYER)
     instrumentation = instrumentation_of(telemetry, settings, BuyEvent)

@@ -331,7 +331,7 @@ def test_plugin_that_is_added_to_a_running_host_and_fails(telemetry: Telemetry, 
 
 
 def test_plugin_with_a_broken_class_is_not_added(telemetry: Telemetry) -> None:
-    """Before the startup as well."""
+    """This holds before the startup as well."""
     host = telemetry.host(Plugin())
     bad = Plugin(lambda: [SameName])
     with pytest.raises(SchemaError):

@@ -28,7 +28,7 @@ def background() -> Iterator[BackgroundLoop]:
 
 
 async def test_event_is_tracked_by_the_function_for_its_place(background: BackgroundLoop) -> None:
-    """In the caller's loop, or on the host's own."""
+    """It is tracked in the caller's loop, or on the host's own."""
     here: list[TokenEvent] = []
     there: list[TokenEvent] = []
 

@@ -106,7 +106,7 @@ def test_a_configuration_may_say_nothing_of_heliograph(folder: Path, text: str) 
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_a_usage_error(folder: Path, config: str, problem: str) -> None:
-    """Without a traceback."""
+    """There is no traceback."""
     (folder / "datasette.yaml").write_text(config)
 
     status, printed = lock(folder, "--config", "datasette.yaml", "datasette")

@@ -15,7 +15,7 @@ from heliograph.version import __version__
 
 
 def test_the_commands_are_listed_with_their_help() -> None:
-    """Each with a sentence."""
+    """Each has a sentence."""
     result = CliRunner().invoke(main.cli, ["--help"])
 
     assert result.exit_code == 0
@@ -48,7 +48,7 @@ def test_the_version_is_printed(command: list[str]) -> None:
 def test_problems_with_files_and_settings_are_wrong_usage(
     error: HeliographError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message and exit status 2, without a traceback."""
+    """There is a message and the exit status 2, and no traceback."""
 
     def fail() -> None:
         raise error

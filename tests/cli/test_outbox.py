@@ -116,7 +116,7 @@ def contents(directory: Path) -> dict[Path, bytes]:
 
 
 def test_export_writes_lines_of_otlp_json(abandoned: Path, tmp_path: Path) -> None:
-    """Waiting records, or dead letters. Both stay in the outbox."""
+    """It writes the waiting records, or the dead letters. Both stay in the outbox."""
     output = tmp_path / "out.jsonl"
     assert run("export", "--directory", abandoned, "--output", output).exit_code == 0
     [line] = map(json.loads, output.read_text().splitlines())

@@ -39,7 +39,7 @@ ARRIVAL = Arrival(
     ids=str,
 )
 def test_every_option_has_to_fit(options: dict[str, Any], is_permitted: bool) -> None:
-    """Of several values of one option, one has to."""
+    """If an option has several values, one of them has to fit."""
     assert ArrivalFilter(**options).permits(ARRIVAL) is is_permitted
 
 

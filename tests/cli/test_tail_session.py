@@ -66,7 +66,7 @@ def test_usual_port_of_grpc_in_use_is_reported(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_awaited_event(tmp_path: Path) -> None:
-    """The status is 0 when it came. It is printed, and what else is awaited of it applies."""
+    """The status is 0 if it arrives. It is printed, and the other options apply to it."""
     with tailing(tmp_path, "--await", "app.on?", "--actor", "ada", "--timeout", "600") as tail:
         tail.send(log_request("app.one", user__id="bob"), log_request("app.two", user__id="ada"))
         assert tail.process.poll() is None
@@ -77,7 +77,7 @@ def test_awaited_event(tmp_path: Path) -> None:
 
 
 def test_awaited_event_that_does_not_come(tmp_path: Path) -> None:
-    """The status is 1, after the time or after Ctrl-C."""
+    """The status is 1, when the time is over or after Ctrl-C."""
     ran = CliRunner().invoke(
         cli, ["tail", "--port", "0", "--grpc-port", "0", "--await", "app.one", "--timeout", "0.01"]
     )
@@ -118,7 +118,7 @@ def test_output_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_database(tmp_path: Path) -> None:
-    """Everything is stored, also what is not printed, and survives that the command is killed."""
+    """Everything is stored, printed or not, and is kept if the command is killed."""
     folder = tmp_path / "telemetry"
     with tailing(tmp_path, "--database", str(folder), "--event", "app.one") as tail:
         tail.send(log_request("app.one", ""), log_request("app.two"), span_request("GET /"))

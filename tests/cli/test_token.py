@@ -237,7 +237,7 @@ def test_file_is_the_one_of_the_settings_or_of_the_option(tmp_path: Path) -> Non
 
 
 def test_help_ends_with_status_0_and_a_wrong_call_with_2(token_command: TokenCommand) -> None:
-    """As everywhere in the command line."""
+    """Every command does so."""
     assert token_command("create", "--help").exit_code == 0
     assert token_command("create").exit_code == 2
     assert token_command("create", "").exit_code == 2

@@ -85,7 +85,7 @@ def test_internal_database_of_datasette(tmp_path: Path) -> None:
 
 
 def test_limit_of_the_configuration_of_datasette(token_command: TokenCommand, tmp_path: Path) -> None:
-    """Datasette's own setting, and heliograph's in `plugins:`, among them the file."""
+    """Datasette's own setting counts, and heliograph's in `plugins:`, which also names the file."""
     pytest.importorskip("datasette")
     token_id, token = token_command.issue()
     with sqlite3.connect(token_command.file) as connection:

@@ -74,7 +74,7 @@ def test_trufflehog() -> None:
 
 @pytest.mark.parametrize("form", [None, "github", "gitleaks", "trufflehog"])
 def test_json_has_the_text_and_the_regular_expression(form: str | None) -> None:
-    """For any format, and for none."""
+    """Every format has this JSON, and so has the command without a format."""
     options = [] if form is None else ["--format", form]
     found = json.loads(pattern(*options, "--json"))
 

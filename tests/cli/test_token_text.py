@@ -65,7 +65,7 @@ def test_texts_of_others_cannot_write_lines_or_colours(host: Host, field: str, t
 
 
 def test_everything_known_of_a_token_is_json(host: Host) -> None:
-    """Times are text. A time that there is not is `null`, and 0 is a time."""
+    """Times are text. A missing time is `null`, and 0 is a time."""
     token = Token(**TOKEN, label="ci", restrictions={"a": ["vi"]}, last_used=0.0, unused_after=300, revoked_by="bob")
     assert json.loads(json.dumps(to_dict(host, token))) == {
         "id": "aZ09bY18cX27",

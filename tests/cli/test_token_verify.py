@@ -85,7 +85,7 @@ def test_rejected_tokens(token_command: TokenCommand) -> None:
     ids=["empty", "newline", "prefix", "checksum", "nul", "binary", "long", "long-other", "non-ascii"],
 )
 def test_bad_input_ends_in_a_result(token_command: TokenCommand, given: bytes, result: str) -> None:
-    """With status 1, and nothing of the text in the output."""
+    """The status is 1, and the output has nothing of the text."""
     token_command.issue()
 
     assert token_command.json("verify", stdin=given, status=1) == [{"result": result}]

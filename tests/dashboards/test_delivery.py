@@ -38,7 +38,7 @@ def test_alerts_that_panels_name_exist() -> None:
 
 
 def test_every_reason_is_explained() -> None:
-    """Of dead letters and of lost events, each; of retries, the usual ones."""
+    """All reasons of dead letters and of lost events are explained, and the usual ones of retries."""
     words = {title: set(re.findall(r"`(\w+)`", text)) for title, text in DESCRIPTIONS.items()}
 
     assert words["Dead letters by reason"] == {reason.value for reason in DEAD_REASONS}

@@ -30,7 +30,7 @@ def checked(directory: Path, *dashboards: str) -> subprocess.CompletedProcess[st
 
 
 def test_dashboards_have_the_types_of_grafana(tmp_path: Path) -> None:
-    """Every dashboard for every backend: its variables, its panels with their options, and the queries of each data source."""
+    """This holds for every dashboard and backend: the variables, the panels with their options, and the queries."""
     found = schemas(OrderPlaced, ShopOpened)
     texts = [text for backends in BACKENDS.values() for text in dashboard_files(found, backends).values()]
 

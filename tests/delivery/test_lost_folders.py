@@ -194,7 +194,7 @@ def test_flush_waits_for_the_folder_that_was_given_up(tmp_path: Path, caplog: py
 def test_flush_reports_damage_in_the_folder_that_was_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Once."""
+    """It reports the damage once."""
     is_down, real = True, worker_module.adopt
 
     def damage_and_adopt(*arguments: Any) -> Any:

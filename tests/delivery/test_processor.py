@@ -492,7 +492,10 @@ def test_flush_cancels_a_backoff_but_no_retry_after(tmp_path: Path) -> None:
 
 
 def test_requests_are_not_instrumented(tmp_path: Path) -> None:
-    """Each would create telemetry, and that another request. The SDK's exporters suppress it in the same way."""
+    """Each would create telemetry, and this would create another request.
+
+    The SDK's exporters suppress it in the same way.
+    """
     seen: list[object] = []
 
     class ContextTransport:
@@ -601,7 +604,7 @@ def test_record_without_room_on_disk_and_in_memory_is_rejected(tmp_path: Path, m
 def test_durable_records_are_flushed_before_emit_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
 ) -> None:
-    """One flush for each record of a single thread, and none by default."""
+    """There is one flush for each record of a single thread, and none by default."""
     flushes = []
     real = SegmentWriter.sync
 

@@ -44,7 +44,10 @@ def refusing(verdict: Verdict, *uids: str) -> Callable[[list[str]], Verdict]:
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 300, MAX_BATCH_RECORDS])
 @pytest.mark.parametrize("verdict", [BAD_DATA, TOO_LARGE], ids=lambda verdict: verdict.reason.name)
 def test_destination_that_refuses_everything_gets_few_requests(tmp_path: Path, count: int, verdict: Verdict) -> None:
-    """Before the first wait, and one after each. No record dies of bad data; of a size, four at most."""
+    """It gets a few before the first wait, and one after each.
+
+    No record dies of bad data; at most four die of a size.
+    """
     bench, journal = Bench(tmp_path, lambda records: verdict), journal_of(range(count), size=0)
     send_all(bench, journal)
 
@@ -62,7 +65,7 @@ def test_destination_that_refuses_everything_gets_few_requests(tmp_path: Path, c
 def test_waiting_for_a_destination_that_refuses_everything_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the server's words. It counts as one failed request for each wait."""
+    """The line has the server's words. Each wait counts as one failed request."""
     bench, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("abcdef")
     send_all(bench, journal)
 
@@ -275,7 +278,7 @@ def test_flush_tries_at_once(tmp_path: Path) -> None:
 
 
 def test_long_row_of_bad_records_is_passed(tmp_path: Path) -> None:
-    """Longer than a batch. Each four cost one good record that is sent before its turn, and only once."""
+    """It is longer than a batch. Each four cost one good record that is sent before its turn, and only once."""
     bad = [*map(str, range(40))]
     bench = Bench(tmp_path, refusing(BAD_DATA, *bad), usual_limit_bytes=9000)
     journal = JournalReader(make_orphan(tmp_path, *bad, *map(str, range(40, 100))), is_live=False)

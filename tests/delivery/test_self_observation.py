@@ -73,7 +73,7 @@ def test_metrics_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> N
 
 
 def test_metrics_of_spans_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> None:
-    """As for log records."""
+    """They are as for log records."""
     of_the_sdk = Telemetry()
     with serving() as server:
         exporter = OTLPSpanExporter(endpoint=server.traces_endpoint, meter_provider=of_the_sdk.meter_provider)
@@ -136,7 +136,7 @@ def test_record_that_the_outbox_does_not_accept_is_dropped_by_the_processor(
 def test_server_is_named(
     telemetry: Telemetry, protocol: OtlpProtocol, url: str, server: tuple[str, str | None, int | None]
 ) -> None:
-    """As far as the endpoint names one."""
+    """It is named as far as the endpoint names one."""
     destination = Destination(protocol=protocol, url=url)
     SelfObservation(destination, lambda: 0, telemetry.meter_provider, OutboxLogRecordProcessor).in_flight(1)
 
@@ -149,7 +149,7 @@ def test_server_is_named(
 def test_metrics_are_absent_unless_the_environment_asks_for_them(
     tmp_path: Path, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """As in the SDK."""
+    """The SDK has the same rule."""
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", value)
 
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider) as emit:

@@ -263,7 +263,7 @@ def test_split_halves_the_batches_from_what_was_sent(tmp_path: Path) -> None:
 
 
 def test_batches_grow_again_after_they_were_split(tmp_path: Path) -> None:
-    """Slowly, and even from the size of one small record."""
+    """They grow slowly, and even from the size of one small record."""
     is_strict = True
     bench = Bench(tmp_path, lambda records: TOO_LARGE if is_strict else DELIVERED, usual_limit_bytes=5000)
     journal = journal_of(range(1000), size=0)
@@ -323,7 +323,7 @@ def test_requests_become_as_small_as_the_server_accepts(tmp_path: Path) -> None:
 
 
 def test_requests_are_large_if_the_server_accepts_them(tmp_path: Path) -> None:
-    """About 1 MiB."""
+    """They have about 1 MiB."""
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
         journal = journal_of(range(3000))
         while sender.send_next(journal) is Outcome.SENT:

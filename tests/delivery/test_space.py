@@ -37,7 +37,7 @@ def write(directory: Path, name: str, size: int) -> Path:
     return path
 
 
-def test_room_ends_at_the_maximal_size(tmp_path: Path) -> None:
+def test_room_ends_at_the_maximum_size(tmp_path: Path) -> None:
     """Every file counts, also those of other processes."""
     space = Space(tmp_path, 100)
     write(tmp_path, "x.bin", 40)

@@ -74,7 +74,7 @@ def test_half_deleted_folder_is_clean(tmp_path: Path) -> None:
 
 
 def test_age_is_the_one_of_the_oldest_record(tmp_path: Path) -> None:
-    """In seconds, with one decimal place."""
+    """It is in seconds, with one decimal place."""
     writer = JournalWriter(make_orphan(tmp_path), Header(resource=b""))
     for age in (1000, 10):
         record = LogRecord(observed_timestamp=time.time_ns() - age * 10**9)

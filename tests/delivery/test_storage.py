@@ -502,7 +502,7 @@ async def test_event_loop_goes_on_while_a_record_is_synced(tmp_path: Path, monke
 async def test_failure_of_an_awaited_sync_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """Once for all records. They stay in the journal, and are not in memory as well."""
+    """It is logged once for all records. They stay in the journal, and are not in memory as well."""
 
     def fail(_: SegmentWriter) -> None:
         raise OSError(errno.EIO, "Input/output error")

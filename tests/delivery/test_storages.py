@@ -78,7 +78,7 @@ def test_cache_of_loggers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_signal_is_stored_until_its_processors_are_shut_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each signal for itself. Processors of other tests do not count here."""
+    """Each signal counts for itself. Processors of other tests do not count here."""
     monkeypatch.setattr("heliograph.delivery.storages._all", {})
     with logging_to(tmp_path, "http://127.0.0.1:9/v1/logs") as emit:
         assert stores_signal("logs")

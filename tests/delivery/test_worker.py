@@ -100,7 +100,7 @@ def test_shutdown_ends_if_the_server_accepts_no_orphans(tmp_path: Path) -> None:
 
 
 def test_drain_sends_all_orphans(tmp_path: Path) -> None:
-    """Some at a time. It ends if the server accepts nothing."""
+    """It sends some at a time, and ends if the server accepts nothing."""
     make_many_orphans(tmp_path)
     with serving(lambda number, records: (503, {}, b"")) as down:
         assert drain(tmp_path, down.endpoint, "--timeout", "1").exit_code == 1

@@ -83,7 +83,7 @@ def test_record_that_was_not_accepted(victorialogs: VictoriaLogs) -> None:
 
 
 def test_backend_that_cannot_be_asked(jaeger: Jaeger) -> None:
-    """Another service, nobody, and no URL."""
+    """There is another service, nobody, or no URL."""
     urls = [jaeger.otlp_http_endpoint, f"http://127.0.0.1:{free_port()}", "localhost:16686"]
     questions = [Question(url=url, timeout_seconds=0.3) for url in urls]
     report = examine({"OTEL_SDK_DISABLED": "true"}, questions=questions)

@@ -47,7 +47,7 @@ def test_empty_file(tmp_path: Path) -> None:
 def test_telemetry_that_is_switched_off(
     tmp_path: Path, disabled: str, sampler: str, expected: tuple[bool, bool]
 ) -> None:
-    """All of it, or all traces. A sampler that drops only what the parent's process dropped is no such one."""
+    """All of it is, or all traces are. A sampler that drops only what the parent's process dropped is not meant."""
     processors = "[{simple: {exporter: {console: }}}]"
     provider = f"tracer_provider: {{processors: {processors}, sampler: {{{sampler}}}}}"
     config = load(tmp_path, f"disabled: {disabled}\n{provider}")
@@ -55,7 +55,10 @@ def test_telemetry_that_is_switched_off(
 
 
 def test_every_exporter_has_its_signal(tmp_path: Path) -> None:
-    """In the order of the signals. A processor without an exporter is none, and other kinds have no variables."""
+    """They are in the order of the signals.
+
+    A processor without an exporter is left out, and other kinds have no variables.
+    """
     found = load(
         tmp_path,
         """
@@ -112,7 +115,7 @@ HEADERS = {
 
 
 def test_headers(tmp_path: Path) -> None:
-    """As the variable spells them. `headers` wins over `headers_list`."""
+    """They are written as in the variable. `headers` takes precedence over `headers_list`."""
     found = variables_of_logs(tmp_path, *(f"otlp_http: {{{each}}}" for each in HEADERS))
     assert [each["HEADERS"] for each in found] == list(HEADERS.values())
 

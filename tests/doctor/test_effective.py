@@ -13,7 +13,7 @@ from heliograph.settings import FIELDS, Settings
 
 
 def test_settings_have_their_sources() -> None:
-    """The environment wins over Datasette's configuration."""
+    """The environment takes precedence over Datasette's configuration."""
     environ = {"HELIOGRAPH_NAMESPACE": "shop", "HELIOGRAPH_SECRET": "canary"}
     config = {"namespace": "forum", "outbox": "/var/box"}
     found = {each.name: each for each in settings_of(Settings.from_env(environ, config=config), environ, config)}

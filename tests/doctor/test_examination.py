@@ -116,7 +116,7 @@ def test_web_server(status: int, media_type: str, expected: str) -> None:
 
 @pytest.mark.parametrize("protocol", list(OtlpProtocol))
 def test_tls(protocol: OtlpProtocol, tmp_path: Path) -> None:
-    """Without TLS, with an unknown authority, with the right one, and without the certificate that the server wants."""
+    """The cases: no TLS, an unknown authority, the right one, and no certificate where the server wants one."""
     certificates = Certificates(tmp_path)
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
     environ = {**ONLY_LOGS, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol.value}
@@ -135,7 +135,7 @@ def test_tls(protocol: OtlpProtocol, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", list(OtlpProtocol))
 def test_nobody_listens(protocol: OtlpProtocol) -> None:
-    """The same over both protocols."""
+    """The finding is the same over both protocols."""
     environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol.value}
 
     assert problems(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}", **environ) == everywhere("H020")

@@ -51,7 +51,7 @@ def get(url: str) -> Any:
 
 
 def test_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """JSON, lines of JSON, a page, and 404. A proxy of the environment is not used for this host."""
+    """They are JSON, lines of JSON, a page, and 404. A proxy of the environment is not used for this host."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with serving(200, "application/json", b'{"a": ', b"1}") as url:
         assert get(url) == {"a": 1}

@@ -49,7 +49,7 @@ PYRIGHT: Final = {
 def programs_of(page: Path) -> Iterator[dict[str, str]]:
     """Yield the modules of a page, by name: a block with the name of a file is that file.
 
-    A tutorial writes a file anew: the modules before that are a program of their own.
+    A tutorial writes a file again: the modules before that are a program of their own.
     """
     modules: dict[str, str] = {}
     name = page.relative_to(REPOSITORY).as_posix()

@@ -38,7 +38,7 @@ def work(n):
 
 @pytest.mark.parametrize("pool", ["prefork", "solo", "threads", "gevent", "eventlet"])
 def test_worker_that_stops(tmp_path: Path, record_fault: Callable[..., Row], pool: str) -> None:
-    """A warm shutdown. Nothing but the end of a process makes it send."""
+    """The shutdown is warm. Nothing but the end of a process makes it send."""
     require("celery")
     if pool in {"gevent", "eventlet"}:
         require(pool)

@@ -45,7 +45,10 @@ def jaeger_with_badger(directory: Path) -> Iterator[Jaeger]:
 
 
 def test_every_span_event_arrives_although_collector_and_jaeger_are_killed(tmp_path: Path) -> None:
-    """10,000 events in 2,000 spans. Jaeger's storage is Badger, because its memory would not survive the kill."""
+    """There are 10,000 events in 2,000 spans.
+
+    Jaeger's storage is Badger, because its memory would not survive the kill.
+    """
     for name in ("jaeger", "collector"):
         (tmp_path / name).mkdir()
     made: dict[str, set[tuple[str, int]]] = {}

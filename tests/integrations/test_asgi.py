@@ -49,7 +49,7 @@ def host_with(telemetry: Telemetry, outcome: object) -> Host:
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 @pytest.mark.parametrize("required", [False, True])
 async def test_owner_of_the_token_is_the_actor(telemetry: Telemetry, kind: str, required: bool) -> None:
-    """In requests and in websockets."""
+    """This holds for requests and for websockets."""
     app = App()
     async with host_with(telemetry, VALID) as host:
         assert await call(HeliographMiddleware(app, host, required=required), {"type": kind}) == []

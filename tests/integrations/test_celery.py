@@ -144,7 +144,7 @@ def test_eager_task_keeps_the_ambient_actor(tasks: Tasks) -> None:
 
 
 def test_task_may_name_another_actor(tasks: Tasks) -> None:
-    """By `set_actor`, with and without a header. It ends with the task."""
+    """It calls `set_actor`, with and without a header. The actor ends with the task."""
 
     def change() -> None:
         set_actor({"id": "set"})
@@ -231,7 +231,7 @@ def test_header_that_is_refused(tasks: Tasks, host: Host, warnings: pytest.LogCa
 
 
 def test_header_in_the_headers_of_another_message(tasks: Tasks, host: Host) -> None:
-    """Code that copies the headers of its task signs them anew, as whoever acts there."""
+    """Code that copies the headers of its task signs them again, as whoever acts there."""
     message = signed(tasks)
     tasks.see.apply_async(headers={HEADER: message[HEADER], "x": "y"})
     with acting_as({"id": "b"}):

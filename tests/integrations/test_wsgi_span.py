@@ -149,7 +149,7 @@ def test_start_response_is_that_of_the_server(telemetry: Telemetry) -> None:
 
 @pytest.mark.parametrize("content", [[], (b".",), iter([b".", b"."])])
 def test_content_that_cannot_be_closed(telemetry: Telemetry, content: Any) -> None:
-    """A list, a tuple or an iterator. The span ends nevertheless, and once."""
+    """It is a list, a tuple or an iterator. The span ends nevertheless, and once."""
     response = call(telemetry, app_with(content))
     list(response)
     response.close()

@@ -201,7 +201,7 @@ def test_full_file_keeps_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_threads_that_put_at_the_same_time_lose_nothing(quarantine: Quarantine) -> None:
-    """Eight threads, ten events each."""
+    """Eight threads put ten events each."""
     threads = [
         threading.Thread(target=lambda n=n: [quarantine.put(replace(RECORD, uid=f"{n}-{i}")) for i in range(10)])
         for n in range(8)

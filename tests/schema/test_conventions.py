@@ -58,7 +58,7 @@ def test_table_is_as_new_as_the_package() -> None:
     ],
 )
 def test_attribute_has_its_type(name: str, kind: str, members: tuple[str, ...]) -> None:
-    """Scalars, arrays, keys below a template, and enums."""
+    """It is a scalar, an array, an enum, or the type of the keys below a template."""
     convention = find(name)
 
     assert isinstance(convention, Convention)

@@ -31,7 +31,7 @@ def line_of(ran: CompletedProcess[str]) -> str:
 
 
 def test_owner_of_each_provider(tmp_path: Path) -> None:
-    """Nobody; heliograph; and another part of the program."""
+    """The owner is nobody, heliograph, or another part of the program."""
     owners = [
         program(tmp_path, *lines, PRINT, **NOTHING).stdout.strip()
         for lines in (

@@ -18,7 +18,7 @@ from stack.variables import replaced
     ],
 )
 def test_each_form_of_a_variable_is_replaced(query: str, wanted: str) -> None:
-    """Those of Grafana, and those of the dashboard. A dollar sign that names none stays."""
+    """The variables are those of Grafana and those of the dashboard. A dollar sign that names none stays."""
     assert replaced(query, {"service": "shop"}) == wanted
 
 

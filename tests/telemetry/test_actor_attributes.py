@@ -151,7 +151,7 @@ def test_setting_decides_which_keys_are_exported(keys: tuple[str, ...], exported
 
 
 def test_key_with_a_privacy_is_exported_protected() -> None:
-    """Known and other keys alike; `drop` excludes the key."""
+    """This holds for known and other keys; `drop` excludes the key."""
     policy = PrivacyPolicy(key="k")
 
     attributes = put(ROOT, "id:hash", "name:mask", "team:mask", "email:drop", policy=policy)

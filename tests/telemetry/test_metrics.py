@@ -1,4 +1,4 @@
-"""Events, failures and durations are counted once for each meter provider, by any thread, and anew in a forked child."""
+"""Events, failures and durations are counted once for each meter provider, by any thread, and again in a forked child."""
 
 from __future__ import annotations
 

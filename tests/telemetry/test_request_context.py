@@ -78,7 +78,7 @@ def test_nothing_is_exported_by_default(telemetry: Telemetry) -> None:
 
 
 def test_log_records_and_span_events_have_the_attributes(telemetry: Telemetry) -> None:
-    """Beside the actor. An actor that the code names changes nothing about the request."""
+    """They are beside those of the actor. An actor that the code names changes nothing about the request."""
     with host_with(telemetry) as host, acting_as(Request()), telemetry.tracer.start_as_current_span("s"):
         with acting_as({"id": "root"}):
             host.track(OrderEvent(total=1))

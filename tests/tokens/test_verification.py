@@ -130,7 +130,7 @@ async def test_destructor_takes_no_lock_of_a_provider(telemetry: Telemetry, monk
 
 
 async def test_handlers_that_are_kept_verify_many_tokens(telemetry: Telemetry) -> None:
-    """One after the other, the same one again, and at the same time."""
+    """They verify one after the other, the same one again, and several at the same time."""
     gate = asyncio.Event()
 
     class Slow(Named):
@@ -148,7 +148,7 @@ async def test_handlers_that_are_kept_verify_many_tokens(telemetry: Telemetry) -
     gate.set()
     await asyncio.gather(*running)
     await first.verify_token(None, "four")  # type: ignore[attr-defined]
-    await verify("four")  # the host begins anew
+    await verify("four")  # the host begins again
 
     assert sorted(str(each[RESULT]) for each in verdicts(telemetry)) == [*["unrecognized"] * 3, "valid", "valid"]
     assert {each.get(HANDLER) for each in verdicts(telemetry) if each[RESULT] == "valid"} == {"one", "two"}

@@ -131,7 +131,7 @@ def test_empty_dicts_are_omitted() -> None:
 
 
 def test_overflows_are_joined() -> None:
-    """Those of two properties, and those of two groups of attributes."""
+    """They are those of two properties, or of two groups of attributes."""
     attributes = attributes_of({"": 1}, "e.p")
     add_attributes(attributes, "e.q", {"": 2})
     add_overflow(attributes, {"e.r": [1]})

@@ -306,7 +306,7 @@ def test_declarations_of_several_hints_are_merged() -> None:
 
 
 def test_place_describes_its_objects_alone() -> None:
-    """In containers of the standard library, at any depth."""
+    """They may be in containers of the standard library, at any depth."""
     place = Place(aliases={Box: (Box[Secret],)})
 
     assert place.describes([Box("x"), (None, {"a": {1: Box("y")}}), collections.OrderedDict(a=Box("z"))])

@@ -180,7 +180,7 @@ def test_substitute() -> None:
     ids=str,
 )
 def test_meaning_of_a_parameter_without_an_argument(parameter: Any, meaning: object) -> None:
-    """Its default, its bound, its constraints, or anything."""
+    """It means its default, its bound, its constraints, or anything."""
     assert meaning_of(parameter) == meaning
 
 

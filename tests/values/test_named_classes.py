@@ -76,7 +76,7 @@ UTC = dt.timezone.utc
     ids=repr,
 )
 def test_values_of_numpy_and_pandas(value: object, form: object) -> None:
-    """Alone, and inside of a list."""
+    """They stand alone, and are inside of a list."""
     assert form_of(value) == form
     assert form_of([value]) == [form]
 

@@ -88,7 +88,7 @@ def test_generic_models() -> None:
 
 
 def test_constraints_are_in_the_annotation() -> None:
-    """Those of the default value, too."""
+    """It has those of the default value, too."""
     [hint] = field_hints(Order, ["id"]).values()
 
     assert getattr(hint, "__metadata__", None)

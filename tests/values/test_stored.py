@@ -46,7 +46,7 @@ class Slotted:
 
 
 def test_attributes_are_read_from_the_instance_and_its_class() -> None:
-    """The instance's dict, a slot, a default of the class. Properties and methods store nothing."""
+    """They are in the instance's dict, in a slot, or a default of the class. Properties and methods store nothing."""
     value = Hostile()
     object.__setattr__(value, "own", 1)
     names = ("own", "default", "calculated", "method", "missing")
@@ -170,5 +170,5 @@ def test_plain_attributes_run_no_code(cls: type) -> None:
     ("cls", "name"), [(WithProperty, "z"), (WithLookup, "x"), (WithFallback, "x"), (Hostile, "x"), (Stored, "__init__")]
 )
 def test_attributes_with_code_are_found(cls: type, name: str) -> None:
-    """A property, a method of lookup, or a function in the place of a value."""
+    """They are a property, a method of lookup, or a function in the place of a value."""
     assert not reads_plainly(cls, (name,))

@@ -52,7 +52,8 @@ resource, since a request carries the resource once. All numbers are little-endi
 - *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
 - *payload*: kind (1 byte; 1 a scope, 2 a record), number of the scope (2), content. The content of a scope is the length of the
   schema URL (4), the schema URL, and the encoded ``InstrumentationScope``; of a record, the ``LogRecord`` as the field of
-  ``ScopeLogs`` that it will be in the request, or the ``Span`` as a field of ``ScopeSpans``. A record is encoded once, and its bytes are copied from then on.
+  ``ScopeLogs`` that it will be in the request, or the ``Span`` as a field of ``ScopeSpans``. A record is encoded once, and its bytes are
+  copied from then on.
 - *cursor*: ``HELIOCUR``, version (2), sequence (8), CRC-32 of all before it (4). Replaced as a whole, by a rename.
 
 `heliograph.delivery.journal` has the details, and ``docs/delivery.md`` the table for users.
@@ -70,7 +71,7 @@ any thread that flushes  note the newest sequences; cancel a backoff; wait for t
 ``heliograph-commit``    sync for tasks that await it; one for each journal, if ``full`` is set and a task has awaited
 thread that shuts down   flush; end the worker; then close, or delete, the folders
 a metric reader's thread read counters, sequences, sizes and ages
-forked child             close inherited files; start anew with folders, counters and a worker of its own
+forked child             close inherited files; start again with folders, counters and a worker of its own
 another process          lock, send and delete a folder whose lock is free; read any folder without changing it
 ======================== ============================================================================================
 
@@ -139,9 +140,9 @@ new segment is reserved. The first has 256 KiB, and each next is twice as large,
 record counts as written. No thread that appends waits for a sync of another record.
 
 **Read.** The worker polls five times a second, or once a second while records come, and is woken after each MiB and by every
-flush. It sends what waits then, and not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from the cursor on, in windows, with
-``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is skipped, up to the next frame
-with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
+flush. It sends what waits then, and not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from
+the cursor on, in windows, with ``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is
+skipped, up to the next frame with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
 
 **Send.** Header, scopes and records are joined to a request. One request is under way at a time.
 
@@ -165,10 +166,10 @@ child's first record creates a folder of its own.
 **Shutdown.** New storages are refused, what waits is sent within the timeout, and orphans after it. Then the worker is ended,
 with the request under way cancelled. Only then are journals closed. Records that are in memory are moved to the disk.
 
-**Loss.** In each round, and so at least every five seconds, the worker checks that the folder is still there, with its lock, that the last segment has its size, and
-that they still pass the checks of `heliograph.delivery.trust`. If not, the folder is given up, and the next record creates another
-one, with the sequences that follow. If a reader could not open the last segment by its name any more, its records are read by the
-open file, and go to memory. Records that were cut off a last segment are counted as damaged: the writer knows how many there were.
+**Loss.** In each round, and so at least every five seconds, the worker checks that the folder is still there, with its lock, that the
+last segment has its size, and that they still pass the checks of `heliograph.delivery.trust`. If not, the folder is given up, and the
+next record creates another one, with the sequences that follow. If a reader could not open the last segment by its name any more, its
+records are read through the open file, and go to memory. Records that were cut off a last segment are counted as damaged: the writer knows how many there were.
 If the folder can be adopted, it is an orphan. If not, the records of its older segments are lost, and
 counted as damaged.
 
@@ -184,14 +185,14 @@ Known limits
   Each has a ``log.record.uid``, by which a receiver can find duplicates.
 - With ``full``, everything else that emits in an event loop, such as `Host.track` or a handler of `logging`, stops the loop for a sync.
 - Without ``full``, a power cut loses what the system has not written to the disk yet.
-- Order is kept within a folder. Not between folders, between disk and memory, or for dead letters that are requeued.
+- Order is kept within a folder, and not between folders, between disk and memory, or for dead letters that are requeued.
 - POSIX only, and only on file systems with ``flock``.
 - ``HELIOGRAPH_OUTBOX_MAX_BYTES`` is checked for each new segment. Processes that check at the same time can exceed it by a
   segment each. Dead letters count, but are stored whatever the size.
 - ``drop_oldest`` drops segments of the process itself, never those of others. The same holds for spans that are dropped to make room for
   log records: one process has to write both.
-- Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as these can be followed, and
-  as at least one: the true number cannot be known.
+- Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as
+  these can be followed, and as at least one: the true number cannot be known.
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.
 - A record that is dropped while it is being sent is counted as dropped if the request fails. The server may have stored it
   before, all the same.

@@ -41,7 +41,7 @@ from heliograph.telemetry.metrics import ByMeterProvider
 
 # Values of the attribute `heliograph.outbox.reason` for records that are rejected before a server sees them.
 OUTBOX_FULL: Final = "outbox_full"
-"""The outbox has reached its maximal size."""
+"""The outbox has reached its maximum size."""
 MEMORY_FULL: Final = "memory_full"
 """The disk fails, and the memory that is used instead is full."""
 SHUT_DOWN: Final = "shut_down"

@@ -11,8 +11,8 @@ thread. A processor has no lock of its own; its parts have theirs. These fields 
 - `_reported_losses` may be set by two flushes at once: both may then report the same loss, or a later one reports it again.
 - `_error_logged_at` may be read by two threads at once. The message is logged twice then.
 
-In a forked child only the forking thread exists, and any lock may have been held by another one. `_restart_in_child` makes
-everything anew, after closing the files that belong to the parent.
+In a forked child only the forking thread exists, and another one may have held any lock. `_restart_in_child` closes the files that
+belong to the parent, and creates everything again.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class OutboxProcessor:
         self._metrics.add(self)
 
     def _restart_in_child(self) -> None:
-        """Close the inherited files, which the parent goes on using, and start anew: own folders, counts and worker."""
+        """Close the inherited files, which the parent goes on using, and start again: own folders, counts and worker."""
         self._storages.abandon()
         self._worker.abandon()
         if not self._storages.is_closed:

@@ -1,8 +1,8 @@
 """The metrics that OpenTelemetry's SDK has of its own processors and exporters of log records and spans, for an outbox.
 
 They exist only if ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is ``true``, as in the SDK, and are named by the semantic
-conventions (``otel.sdk.processor.log.*``, ``otel.sdk.processor.span.*`` and ``otel.sdk.exporter.*``). So a dashboard that is made for the SDK also
-works for a program whose log records and spans go through an outbox. `heliograph.delivery.metrics` has more details.
+conventions (``otel.sdk.processor.log.*``, ``otel.sdk.processor.span.*`` and ``otel.sdk.exporter.*``). So a dashboard that is made
+for the SDK also works for a program whose log records and spans go through an outbox. `heliograph.delivery.metrics` has more details.
 
 Instruments of the same kinds as the SDK's are created on the meter that the SDK uses, because a program may have both.
 

@@ -109,7 +109,7 @@ class ResourceStorage:
 
         Raises:
             JournalClosed: The storage was closed.
-            OutboxFull: The outbox has reached its maximal size. The record does not go to memory then: the limit is the
+            OutboxFull: The outbox has reached its maximum size. The record does not go to memory then: the limit is the
                 user's, and not the disk's.
         """
         if self._failed_at is None or time.monotonic() - self._failed_at > _DISK_PAUSE_SECONDS:

@@ -47,8 +47,11 @@ MAX_OPEN_ORPHANS: Final = 16
 _POLL_SECONDS: Final = 0.2
 """The longest time that a record waits for the worker after a quiet time, if nothing wakes it."""
 _LINGER_SECONDS: Final = 1.0
-"""The longest time that a record waits after a round in which records were sent, since more of them will come. A round of few records costs as much as encoding
-a hundred, so steady traffic makes one request a second, as the SDK's batch processor does by default."""
+"""The longest time that a record waits after a round in which records were sent, since more of them will come.
+
+A round of few records costs as much as encoding a hundred, so steady traffic makes one request a second, as the SDK's batch processor
+does by default.
+"""
 _ADOPT_SECONDS: Final = 10.0
 """The time between two searches for orphans, while there are few of them."""
 _MIN_JOIN_SECONDS: Final = 1.0

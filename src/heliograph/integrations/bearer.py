@@ -22,7 +22,7 @@ from heliograph.semconv import SCOPE
 from heliograph.tokens.restrictions import allows_everywhere
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
-"""Failures that may occur for every request."""
+"""Logs failures that may occur for every request, at a limited rate."""
 
 
 class Refused(Exception):

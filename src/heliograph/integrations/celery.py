@@ -57,7 +57,7 @@ _BLOCK: Final = "_heliograph_block"
 """The attribute of a task's request that holds the open `acting_as` block."""
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
-"""Problems that may occur for every task."""
+"""Logs problems that may occur for every task, at a limited rate."""
 
 
 def init_app(app: Celery, host: Host) -> None:

@@ -55,7 +55,7 @@ _AT_THE_START: Final = (HTTP_REQUEST_METHOD, URL_PATH, URL_SCHEME)
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
-"""Failures that may occur for every request."""
+"""Logs failures that may occur for every request, at a limited rate."""
 
 
 class RequestSpan:

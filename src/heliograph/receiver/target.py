@@ -25,7 +25,7 @@ _HOP_BY_HOP: Final = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer"),
         *("transfer-encoding", "upgrade"),
-        # These are not hop-by-hop, but are created anew for the connection to the target.
+        # These are not hop-by-hop, but are created again for the connection to the target.
         *("content-length", "expect", "host"),
     }
 )
@@ -97,7 +97,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def passed_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the headers of a request or a response without the hop-by-hop headers, and those that are created anew."""
+    """Return the headers of a request or a response without the hop-by-hop headers, and those that are created again."""
     headers = list(headers)
     named = {
         each.strip().lower() for name, value in headers if name.lower() == "connection" for each in value.split(",")

@@ -30,7 +30,7 @@ thread can interrupt. The outcome of a job is written by the loop's thread, or b
 Forks
 -----
 The parent's loop does not run in a child process, and the lock may be held there by a thread that does not exist. So the child
-forgets loop, lock and jobs, and starts anew. Jobs that waited at the time of the fork are run by the parent, and only by it.
+forgets loop, lock and jobs, and starts again. Jobs that waited at the time of the fork are run by the parent, and only by it.
 
 Greenlets
 ---------

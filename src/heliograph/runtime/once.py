@@ -10,7 +10,7 @@ States
 `RunOnce` is idle, running, or done. The first caller who finds it idle makes it running: it has *claimed* the work and
 does it. It awaits in its own event loop if it is async, else on the background loop. All others wait for the end of that run. If
 the work succeeds, `RunOnce` is done for ever. If it fails, its error is raised to the caller who claimed it, `RunOnce` is
-idle again, and one of those who waited claims the work anew.
+idle again, and one of those who waited claims the work again.
 
 Threads
 -------

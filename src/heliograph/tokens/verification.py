@@ -142,8 +142,9 @@ class Verification:
 
     def _attempt(self, position: int, token: str) -> _Attempt:
         attempt = self._attempts.get(token)
-        if attempt is not None and position in attempt.asked:  # the host begins anew
-            # If a handler is still running, the host verifies the token twice at the same time: that attempt ends when the handler returns.
+        if attempt is not None and position in attempt.asked:
+            # The host begins again. If a handler is still running, the host verifies the token twice at the same time: that attempt ends
+            # when the handler returns.
             if not attempt.running:
                 self._give_up(token, attempt)
             attempt = None

@@ -1,4 +1,4 @@
-"""Remember the names of the attributes that the keys of a dict become, so that no event makes them anew.
+"""Remember the names of the attributes that the keys of a dict become, so that no event makes them again.
 
 Keys often come from outside, and somebody may choose ever new ones. So the number of names that are kept is bounded: when there
 are too many, all are forgotten. Keys that cannot be part of a name are never kept, whatever their length.

@@ -86,7 +86,7 @@ KNOWN = [
 
 @pytest.mark.parametrize("value", KNOWN, ids=repr)
 def test_bytes_are_those_of_the_sdk(value: Any) -> None:
-    """Scalars, containers and subclasses of them."""
+    """This holds for scalars, containers and subclasses of them."""
     record = ReadableLogRecord(
         log_record=LogRecord(body=value), resource=Resource({}), instrumentation_scope=InstrumentationScope("s")
     )

@@ -12,7 +12,7 @@ ITEMS = b"\x0a"  # ArrayValue.values and KeyValueList.values
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 300, 20_000])
 def test_header_is_that_of_protobuf(size: int) -> None:
-    """For a text, and for any other value."""
+    """This holds for a text, and for any other value."""
     text, data = AnyValue(string_value="x" * size), AnyValue(bytes_value=b"x" * size).SerializeToString()
     of_key, of_items = HeadersOfKey("key"), HeadersOfItems()
 

@@ -77,7 +77,7 @@ def test_rewind_works_although_a_file_cannot_be_closed(tmp_path: Path, monkeypat
 
 
 def test_reader_follows_the_writer(tmp_path: Path) -> None:
-    """Record by record, from one segment to the next."""
+    """It reads record by record, from one segment to the next."""
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
     reader = JournalReader(tmp_path, is_live=True)
     assert reader.read(max_bytes=1, max_records=1) is None

@@ -55,7 +55,7 @@ def test_new_segment_has_its_size_and_space_on_the_disk(tmp_path: Path) -> None:
 def test_space_is_reserved_by_zeros_where_the_file_system_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Over more than one block of zeros, and a part of one."""
+    """The space takes more than one block of zeros, and a part of one."""
     monkeypatch.setattr(os, "posix_fallocate", fail_with(number))
     path, size = tmp_path / "segment", 2 * 1024 * 1024 + 4096
     SegmentWriter(path, size, HEADER).abandon()

@@ -56,7 +56,7 @@ def test_endpoint_in_a_message_has_no_secrets(endpoint: str, shown: str) -> None
     ],
 )
 def test_http_endpoint_is_a_base_or_the_whole_url(value: str, of_the_signal: bool, url: str) -> None:
-    """Only the common variable gets the path of the logs signal."""
+    """Only the endpoint of the common variable gets the path of the logs signal."""
     assert http_endpoint(value, of_the_signal=of_the_signal) == url
 
 
@@ -88,13 +88,13 @@ def test_unusable_url_is_an_error_that_does_not_show_it(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["http://a:4317", "a:4317", "dns:///a:4317", "unix:/run/otlp.sock"])
 def test_grpc_endpoint_is_a_url_or_a_target(value: str) -> None:
-    """Used as it is."""
+    """It is used as it is."""
     assert grpc_endpoint(value) == value
 
 
 @pytest.mark.parametrize("value", ["a b", "user@a", "http://user@a", "ä:1", "http://"])
 def test_unusable_grpc_endpoint_is_an_error(value: str) -> None:
-    """Credentials in it too."""
+    """This includes one with credentials."""
     with pytest.raises(ValueError, match="it "):
         grpc_endpoint(value)
 

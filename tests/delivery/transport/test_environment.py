@@ -28,7 +28,7 @@ def problem_of(**variables: str) -> str:
 
 
 def test_defaults_are_those_of_the_specification() -> None:
-    """HTTP to this host, ten seconds, no compression."""
+    """They are HTTP to this host, ten seconds, and no compression."""
     found = read()
 
     assert (found.protocol, found.url) == (OtlpProtocol.HTTP, "http://localhost:4318/v1/logs")
@@ -96,7 +96,7 @@ def test_metadata_keys_of_grpc_have_rules_of_their_own(name: str) -> None:
 
 
 def test_credentials_are_sent_unencrypted_to_this_host_only() -> None:
-    """Headers and queries count as credentials. A setting allows it."""
+    """Headers and queries count as credentials. A setting allows other hosts."""
     other = "http://collector.example"
     assert "HELIOGRAPH_OUTBOX_ALLOW_PLAINTEXT" in problem_of(ENDPOINT=other, HEADERS="authorization=canary")
     assert f"{PREFIX}LOGS_ENDPOINT: credentials" in problem_of(LOGS_ENDPOINT=f"{other}/?key=canary")
@@ -119,7 +119,7 @@ def test_timeout_is_in_milliseconds_and_an_hour_at_most(value: str, seconds: flo
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1.5", "²", "1" * 13])
 def test_timeout_that_is_no_number_is_a_problem(value: str) -> None:
-    """Negative numbers and fractions too."""
+    """A negative number and a fraction are problems, too."""
     assert "has to be a whole number of milliseconds" in problem_of(TIMEOUT=value)
 
 
@@ -183,7 +183,10 @@ def test_every_problem_is_reported_at_once_without_a_value_of_a_header() -> None
 
 
 def test_trust_without_a_variable_of_ours_is_that_of_requests(tmp_path: Path) -> None:
-    """REQUESTS_CA_BUNDLE, else CURL_CA_BUNDLE: a file or a directory. OpenTelemetry's own variable comes first."""
+    """REQUESTS_CA_BUNDLE, or else CURL_CA_BUNDLE, names a file or a directory.
+
+    OpenTelemetry's own variable comes first.
+    """
     first, second = Certificates(tmp_path / "first"), Certificates(tmp_path / "second")
     for each in (first, second):
         each.directory.mkdir()
@@ -204,7 +207,7 @@ def test_trust_without_a_variable_of_ours_is_that_of_requests(tmp_path: Path) ->
 
 
 def test_proxy_is_not_used_for_hosts_that_no_proxy_names() -> None:
-    """By network and by port, over HTTP and gRPC."""
+    """NO_PROXY names them by network and by port, for HTTP and gRPC."""
 
     def proxy(no_proxy: str, **variables: str) -> str | None:
         environ = {

@@ -37,7 +37,7 @@ def to(url: str, **options: Any) -> Destination:
 
 
 def test_records_of_an_outbox_arrive_compressed_with_their_headers(tmp_path: Path) -> None:
-    """Each once."""
+    """Each arrives once."""
     with serving(OtlpProtocol.GRPC) as server:
         destination = server.destination(headers=Headers({"x-team": "a"}), gzip=True)
         with logging_to(tmp_path, "", transport=open_transport(destination)) as emit:
@@ -108,7 +108,7 @@ def test_ipv6_address_in_a_url() -> None:
 
 @pytest.mark.parametrize("key", ["grpc-status-details-bin", "google.rpc.retryinfo-bin", None])
 def test_retry_info_is_found_in_either_place(key: str | None) -> None:
-    """In the details of the status, or as a trailer of its own. Without it, nothing says when to come back."""
+    """It is in the details of the status, or a trailer of its own. Without it, nothing says when to come back."""
     retry_info = RetryInfo(retry_delay={"seconds": 3, "nanos": 500_000_000})
     status = Status()
     status.details.add().Pack(retry_info)

@@ -198,7 +198,7 @@ def test_no_redirect_is_followed() -> None:
 
 
 def test_unknown_host_is_retried() -> None:
-    """A refused connection too."""
+    """A refused connection is retried, too."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 

@@ -178,7 +178,7 @@ def test_fields_of_another_type_are_ignored() -> None:
 
 
 def test_last_value_of_a_field_counts() -> None:
-    """Protobuf allows to join messages by joining their bytes."""
+    """Protobuf allows messages to be joined by joining their bytes."""
     body = b"\x0a\x02\x08\x02" + b"\x0a\x02\x08\x03" + b"\x0a\x03\x12\x01x"
 
     assert read_response(body, PROTOBUF) == Response(rejected=3, message="x")

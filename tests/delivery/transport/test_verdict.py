@@ -45,13 +45,13 @@ def http(
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 def test_success_is_a_delivery_without_a_message(status: int) -> None:
-    """Any 2xx with an OTLP body, over HTTP and over gRPC."""
+    """Any 2xx with an OTLP body is one, and so is OK over gRPC."""
     assert http(status) == DELIVERED
     assert verdict_from_grpc("OK", "") == DELIVERED
 
 
 def test_partial_success_counts_the_rejected_and_keeps_the_message() -> None:
-    """Over both protocols."""
+    """It does so over both protocols."""
     body = PARTIAL.SerializeToString()
 
     for verdict in (http(200, body=body), verdict_from_grpc("OK", "", body=body)):
@@ -257,13 +257,13 @@ def test_request_above_64_mib_is_to_be_split() -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
-    """A date in any format of HTTP; a day at most; `None` for anything else."""
+    """The date may have any format of HTTP. The wait is a day at most, and `None` for anything else."""
     assert parse_retry_after(value, NOW) == seconds
 
 
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ (GMT|[+-]\d{1,9})"))
 def test_any_retry_after_is_at_most_a_day(value: str) -> None:
-    """Never negative, and never an exception."""
+    """It is never negative, and never an exception."""
     seconds = parse_retry_after(value, NOW)
 
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS

@@ -88,7 +88,7 @@ def _with_clock(deployed: Deployment) -> Deployment:
 
 
 async def test_format(deployed: Deployment) -> None:
-    """``hgtok_``, an id, a secret, and a checksum."""
+    """It is ``hgtok_``, an id, a secret, and a checksum."""
     issued = await tokens.issue(deployed.host, "alice")
 
     body, checksum = issued.token[:-6], issued.token[-6:]
@@ -227,7 +227,7 @@ async def test_audit_events_and_the_token_of_each_event(deployed: Deployment, te
 async def test_verification_is_one_indexed_read_and_cached(
     deployed: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once in the time of the cache."""
+    """The read comes once in the time of the cache."""
     token = (await tokens.issue(deployed.host, "alice")).token
     await deployed.result(token)
     deployed.now += 6

@@ -71,7 +71,7 @@ ASGI = pytest.mark.parametrize("asgi", [False, True], ids=["WSGI", "ASGI"])
     [("/sync", False), ("/async", False), ("/stream", False), ("/sync", True), ("/async", True), ("/astream", True)],
 )
 def test_user_of_the_session_is_the_actor(user: User, path: str, *, asgi: bool) -> None:
-    """In each kind of view, and in each step of a stream. Without a session, nobody is."""
+    """This holds in each kind of view, and in each step of a stream. Without a session, nobody is."""
     get(path, session_of(user), asgi=asgi)
     assert project.SEEN
     assert {str(actor) for actor in project.SEEN} == {str({"id": str(user.pk)})}

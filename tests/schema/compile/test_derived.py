@@ -51,7 +51,7 @@ def test_inherited_schema_keeps_the_contract_of_the_ancestor() -> None:
 
 
 def test_unreadable_subclass_keeps_the_fields_of_the_ancestor() -> None:
-    """The one that it declares anew is masked, because its declaration may ask for that."""
+    """The one that it declares again is masked, because its declaration may ask for that."""
     parent = compile_schema(BoxEvent, namespace="app")
     child: Any = make_dataclass("Child", [("content", "NotThere")], bases=(BoxEvent,))
 

@@ -28,7 +28,7 @@ def source_of(*events: RecordedEvent) -> str:
 
 @pytest.mark.parametrize(("numbers", "severity"), [([14, 14, 9], 14), ([None], 9), ([0, 0, 14], 9)])
 def test_the_most_frequent_severity_is_drafted(numbers: list[int | None], severity: int) -> None:
-    """Any number of OpenTelemetry's; otherwise INFO."""
+    """It may be any number of OpenTelemetry's; otherwise it is INFO."""
     source = source_of(*(recorded({}, severity_number=number) for number in numbers))
 
     assert [schema.severity for schema in schemas_of(source)] == [severity]

@@ -410,7 +410,7 @@ def test_examples_that_are_literals_are_kept(tmp_path: Path, definition: str, ex
     ],
 )
 def test_requirement_levels(tmp_path: Path, level: str, requirement: str | None) -> None:
-    """A word, or a mapping with an explanation. Others are recommended, which need not be declared."""
+    """A level is a word, or a mapping with an explanation. Others are recommended, which need not be declared."""
     field, _ = drafted_field(tmp_path, f"type: int, requirement_level: {level}")
 
     assert (field.required, field.declared.requirement) == (

@@ -23,7 +23,7 @@ class Shop:
 
 
 def test_an_entry_has_all_facts() -> None:
-    """About the event and each of its attributes."""
+    """It has those of the event and of each attribute."""
     ban, order = catalogue([schema(OrderEvent), schema(BanEvent)])
 
     assert (ban.label, ban.brief, ban.deprecated) == ("shop.ban", "The event ban.", "Renamed to shop.block.")

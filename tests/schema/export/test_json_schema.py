@@ -37,7 +37,7 @@ def schema_of(**annotations: Any) -> Any:
 @example((int, -(2**63)))
 @example((float, 2**70))
 def test_the_document_accepts_what_the_validation_accepts(pair: tuple[Any, Any]) -> None:
-    """For any type and value, with formats as annotations and as assertions."""
+    """This holds for any type and value, with formats as annotations and as assertions."""
     hint, value = pair
     schema = schema_of(x=hint)
     document = json.loads(to_json({"x": form_of(value)}))

@@ -69,5 +69,5 @@ def test_exported_documents_keep_it(document: Any) -> None:
     ids=str,
 )
 def test_wrong_values_are_found(wrong: Any) -> None:
-    """At any depth."""
+    """They may be at any depth."""
     assert problems({**DOCUMENTS[0], **wrong})

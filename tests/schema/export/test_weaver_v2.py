@@ -167,7 +167,7 @@ def test_an_attribute_with_two_types_is_an_error() -> None:
 
 
 def test_the_core_events_of_datasette_have_a_registry() -> None:
-    """All eleven, with what heliograph declares for them."""
+    """It has all eleven, with what heliograph declares for them."""
     from datasette.events import register_events
 
     registry = read_v2(weaver_v2(schemas(*register_events())))
@@ -369,7 +369,10 @@ def test_what_a_class_declares_about_a_convention_is_at_the_reference() -> None:
     [("db.namespace", ["registry.db*"]), ("hw.id", ["registry.hardware"]), ("server.address", []), ("shop.e.x", [])],
 )
 def test_groups_of_the_conventions_in_use_are_imported(name: str, groups: list[str]) -> None:
-    """With those of the resource, of the actor and of the request. The conventions define some attributes outside of groups."""
+    """They include those of the resource, of the actor and of the request.
+
+    The conventions define some attributes outside of groups.
+    """
     cls = make_dataclass("E", [("x", Annotated[str, Attribute(name)])], bases=(Event,), namespace={"name": "e"})
     of_resource_and_actor = ["deployment", "log", "service", "telemetry", "user"]
     always = [f"registry.{name}*" for name in (*of_resource_and_actor, "http", "url", "user_agent")]

@@ -73,7 +73,7 @@ def test_types_are_frozen_and_compare_by_value_except_classes() -> None:
     ],
 )
 def test_nullable_types(kind: Type, nullable: bool, without: Type) -> None:
-    """A type that `None` fits, and the type without `None`. A type without it is returned as the same object."""
+    """`None` fits them, and each has a type without it. A type that `None` does not fit is returned as it is."""
     assert is_nullable(kind) is nullable
     assert without_null(kind) == without
     if kind == without:
@@ -81,7 +81,7 @@ def test_nullable_types(kind: Type, nullable: bool, without: Type) -> None:
 
 
 def test_options_of() -> None:
-    """The options of a union, or the type itself."""
+    """They are the options of a union, or the type itself."""
     assert options_of(OPTIONAL) == (TEXT, NULL)
     assert options_of(TEXT) == (TEXT,)
 
@@ -96,7 +96,7 @@ def test_item_types() -> None:
 
 
 def test_inner_types() -> None:
-    """Options, items, keys, values and fields. Scalars have no types inside."""
+    """They are options, items, keys, values and fields. Scalars have no types inside."""
     kind = recursive()
 
     assert list(inner_types(OPTIONAL)) == [TEXT, NULL]
@@ -151,7 +151,7 @@ def test_attribute_below() -> None:
 @example(year=2100, month=2, day=29)
 @example(year=2400, month=2, day=29)
 def test_a_date_is_a_day_that_exists(year: int, month: int, day: int) -> None:
-    """As in Python's calendar, in a date and in the date of a time."""
+    """It exists in Python's calendar. The same holds for the date of a time."""
     text = f"{year:04}-{month:02}-{day:02}"
     try:
         exists = bool(dt.date(year, month, day))

@@ -152,7 +152,10 @@ def test_masked_and_hashed_attributes_are_text() -> None:
 
 
 def test_privacy_by_path() -> None:
-    """Each field at any depth, without indices. Below a protected value there is nothing, and a recursion ends."""
+    """Each field has a path, at any depth, without indices.
+
+    Below a protected value there is nothing, and a recursion ends.
+    """
 
     @dataclass
     class Card:

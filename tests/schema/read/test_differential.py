@@ -126,7 +126,7 @@ def test_each_shape_in_containers(name: str, shape: Shape) -> None:
 @pytest.mark.parametrize("privacy", Privacy)
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_each_shape_with_each_privacy(name: str, shape: Shape, privacy: Privacy) -> None:
-    """As a whole field, and inside of a class."""
+    """It is a whole field, and inside of a class."""
     if isinstance(getattr(shape.hint, "__metadata__", (None,))[0], Attribute):
         return
     private = Annotated[shape.hint, Attribute(privacy=privacy)]
@@ -148,7 +148,7 @@ def test_any_event(pairs: list[tuple[Any, Any]], policy: PrivacyPolicy) -> None:
 @settings(max_examples=200)
 @given(st.data())
 def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
-    """A value of any kind in a field of any kind."""
+    """A field of any kind may have a value of any kind."""
     _, shape = data.draw(st.sampled_from(shapes()))
     _, other = data.draw(st.sampled_from(shapes()))
     value = data.draw(st.sampled_from(values_of(other)) | ODD)
@@ -174,7 +174,7 @@ def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
     ids=range(10),
 )
 def test_limits_of_number(hint: Any, make: Any, count: int) -> None:
-    """The number of attributes of a dict, and of values inside of one property."""
+    """They limit the attributes of a dict, and the values inside of one property."""
     schema = schema_of(hint)
     assert_same(schema, schema.event_class(make(count)))
 
@@ -189,7 +189,7 @@ def nested(depth: int, container: Any) -> object:
 @pytest.mark.parametrize("depth", [4, 5, 6, 15, 16, 17, 31, 32, 33, 40])
 @pytest.mark.parametrize("hint", [Any, dict[str, Any], dict, list, list[Any], dict[str, list[Any]]], ids=range(6))
 def test_limits_of_depth(hint: Any, depth: int) -> None:
-    """Levels of keys, and values inside of one another."""
+    """They limit the levels of keys, and of values inside of one another."""
     schema = schema_of(hint)
     for container in (lambda value: {"a": value}, lambda value: [value], lambda value: {"a": [value]}):
         assert_same(schema, schema.event_class(nested(depth, container)))

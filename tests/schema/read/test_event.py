@@ -331,7 +331,7 @@ def test_body_without_a_message_is_the_name() -> None:
 
 
 def test_body_is_filled_from_attributes() -> None:
-    """Fields, keys, keys of keys, and the actor."""
+    """It shows fields, keys, keys of keys, and the actor."""
     assert (
         body_of("{n} {user[id]} {user[a][b]} {actor[id]}", {"id": 5}, n=1, user={"id": 2, "a": {"b": 3}}) == "1 2 3 5"
     )

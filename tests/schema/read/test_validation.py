@@ -267,7 +267,7 @@ def test_number_beyond_64_bits_is_no_integer(value: float) -> None:
     ],
 )
 def test_violations_of_a_union(options: tuple[Type, ...], form: object, found: list[str]) -> None:
-    """Those of the only option with the right type, or one mismatch."""
+    """They are those of the only option with the right type, or one mismatch."""
     assert list(map(str, violations_of(form, UnionType(options=options), "x"))) == found
 
 

@@ -68,7 +68,7 @@ def test_token_is_verified(host: TokenHost) -> None:
     ],
 )
 def test_bad_text_is_rejected_or_not_ours(host: TokenHost, token: str, error: type[TokenInvalid] | None) -> None:
-    """By the prefix. No rejection quotes the token."""
+    """The prefix decides. No rejection quotes the token."""
     if error is None:
         assert host.run(host.verify_token(token)) is None
         return
@@ -118,7 +118,7 @@ def test_argument_that_cannot_be_used_is_an_error(host: TokenHost, arguments: di
 
 
 def test_lifetime_has_two_limits(tmp_path: Path) -> None:
-    """The token's own, and the host's for all tokens."""
+    """They are the token's own, and the host's for all tokens."""
     with TokenHost(tmp_path / "tokens.db", token_ttl=100, token_cache_seconds=60) as host:
         short = host.run(host.create_token("alice", expires_after=50))
         long = host.run(host.create_token("alice"))

@@ -269,7 +269,7 @@ def test_idle_time_is_five_minutes_at_least(host: TokenHost, seconds: int) -> No
 
 
 def test_unknown_token_is_an_error(host: TokenHost) -> None:
-    """A `KeyError` with a plain message."""
+    """It is a `KeyError` with a plain message."""
     for operation in (
         tokens.revoke(host, "nope"),
         tokens.rotate(host, "nope", grace=0),

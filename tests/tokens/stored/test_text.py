@@ -14,7 +14,7 @@ GOOD = "hgtok_" + "0" * 12 + "A" * 43 + "3KZXk7"
 
 
 def test_checksum_is_crc_32_in_base_62() -> None:
-    """A known token."""
+    """A known token has it."""
     assert text.checksum(GOOD[:-6]) == "3KZXk7"
     assert text.is_well_formed(GOOD)
 

@@ -5,9 +5,9 @@ were begun by then, and waits for the newest as any other thread does (`GroupCom
 each event loop once, for all commits of that loop. The loop wakes its tasks a few at a time.
 
 Threads: `begin` is called in the thread of an event loop, of which there may be several, and `close` and `end` by any thread. `_waiting` is
-a `deque`, whose single steps are atomic: the thread that takes an entry from it ends its wait. `_lock` guards `_is_closed`, and the start of the thread. It
-is reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the journal is closed, or no
-thread can be started, `begin` itself waits.
+a `deque`, whose single steps are atomic: the thread that takes an entry from it ends its wait. `_lock` guards `_is_closed`, and the start of
+the thread. It is reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the journal is
+closed, or no thread can be started, `begin` itself waits.
 
 The child of a fork begins with a new object: no event loop goes on there.
 """

@@ -231,7 +231,7 @@ class JournalWriter:
         return segment, number
 
     def _begin_stretch(self, segment: SegmentWriter) -> None:
-        """Begin a part of the segment that defines its scopes anew, so that a damaged definition has copies."""
+        """Begin a part of the segment that defines its scopes again, so that a damaged definition has copies."""
         self._scopes = {}
         self._stretch_end = max(0, segment.room - _STRETCH_BYTES)
 

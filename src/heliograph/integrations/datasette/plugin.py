@@ -10,9 +10,9 @@ The order of events in a Datasette process:
    registered events. All problems are reported in one `StartupError`, which ends the process.
 3. **Requests.** `asgi_wrapper` wraps each request, so that its actor is the ambient one. `actor_from_request` runs when
    Datasette determines the actor. `register_token_handler` runs for each token operation, `track_event` for each event.
-4. **Shutdown.** `shutdown` flushes, and writes recent events, when the server stops. A command such as ``datasette --get`` does not call that hook. For it,
-   and for telemetry emitted after `shutdown`, the providers are flushed and shut down when the interpreter exits. Both together
-   take no longer than the setting ``flush_timeout_millis``.
+4. **Shutdown.** `shutdown` flushes, and writes recent events, when the server stops. A command such as ``datasette --get`` does
+   not call that hook. For it, and for telemetry emitted after `shutdown`, the providers are flushed and shut down when the
+   interpreter exits. Both together take no longer than the setting ``flush_timeout_millis``.
 
 A failure of the plugin never fails a request: the hooks log their errors. Tests may create several `Datasette` objects in one process:
 settings and schemas belong to the object, providers to the process.
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 logger: Final = SafeLogger(SCOPE)
 
 failures: Final = LimitedLog(logger)
-"""Failures that may happen for every event and every token."""
+"""Logs failures that may occur for every event and every token, at a limited rate."""
 
 providers: Final = ProcessProviders(os.environ)
 providers.set_up_at_import()

@@ -19,7 +19,7 @@ _ATTRIBUTE: Final = "_heliograph_actor"
 
 
 _providers: Final = Providers()
-"""The global ones. One object for all requests, because it keeps its tracer."""
+"""The global providers. One object serves all requests, because it keeps its tracer."""
 
 
 class HeliographMiddleware:

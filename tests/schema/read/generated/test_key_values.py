@@ -60,7 +60,7 @@ def assert_same(schema: EventSchema, *values: Any) -> None:
 
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_each_documented_shape(name: str, shape: Shape) -> None:
-    """Its good, odd and invalid value, optional or not, between two other fields."""
+    """It has a good, an odd and an invalid value, is optional or not, and is between two other fields."""
     hints = [int, shape.hint, list[str]]
     if "opt-in" not in name and shape.hint is not Any:
         hints.append(shape.hint | None)
@@ -96,7 +96,7 @@ def test_any_event(pairs: list[tuple[Any, Any]]) -> None:
     )
 )
 def test_any_scalar(values: tuple[Any, ...]) -> None:
-    """Of any size and sign, finite or not, with lone surrogates."""
+    """It has any size and sign, is finite or not, and may have lone surrogates."""
     assert_same(SCALARS, *values)
 
 
