@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from dashboards.everything import BACKENDS, OrderPlaced, schemas
 from heliograph import Attribute, Event, Privacy
-from heliograph.dashboards.field_panels import Kind, field_panels, kind_of
+from heliograph.dashboards.field_panels import Meaning, field_panels, meaning_of
 from heliograph.schema.model.wire_attributes import WireAttribute
 
 
@@ -26,27 +26,29 @@ ORDER = attributes(OrderPlaced)
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("total", Kind.AMOUNT),
-        ("seconds", Kind.AMOUNT),
-        ("grade", Kind.AMOUNT),
-        ("product_id", Kind.TEXT),
-        ("id", Kind.TEXT),
-        ("color", Kind.CHOICE),
-        ("payment", Kind.CHOICE),
-        ("is_gift", Kind.CHOICE),
-        ("tags", Kind.TEXTS),
+        ("total", Meaning.AMOUNT),
+        ("seconds", Meaning.AMOUNT),
+        ("grade", Meaning.AMOUNT),
+        ("product_id", Meaning.TEXT),
+        ("id", Meaning.TEXT),
+        ("color", Meaning.CHOICE),
+        ("payment", Meaning.CHOICE),
+        ("is_gift", Meaning.CHOICE),
+        ("tags", Meaning.TEXTS),
         *((path, None) for path in ("at", "wait", "photo", "mixed")),
     ],
 )
-def test_meaning_of_values_follows_from_their_type(path: str, kind: Kind | None) -> None:
+def test_meaning_of_values_follows_from_their_type(path: str, kind: Meaning | None) -> None:
     """A number that is an id is no amount: its sum means nothing. A time, bytes and mixed values have no panel."""
-    assert kind_of(ORDER[path], Privacy.PLAIN) is kind
+    assert meaning_of(ORDER[path], Privacy.PLAIN) is kind
 
 
-@pytest.mark.parametrize(("privacy", "kind"), [(Privacy.MASK, None), (Privacy.DROP, None), (Privacy.HASH, Kind.TEXT)])
-def test_privacy_decides_before_the_type(privacy: Privacy, kind: Kind | None) -> None:
+@pytest.mark.parametrize(
+    ("privacy", "kind"), [(Privacy.MASK, None), (Privacy.DROP, None), (Privacy.HASH, Meaning.TEXT)]
+)
+def test_privacy_decides_before_the_type(privacy: Privacy, kind: Meaning | None) -> None:
     """Hashes of equal values are equal, so they can be counted. Nothing can be shown of anything else that is private."""
-    assert kind_of(ORDER["total"], privacy) is kind
+    assert meaning_of(ORDER["total"], privacy) is kind
     titles = [panel.title for panel in field_panels(ORDER["total"], privacy, BACKENDS["own"].events, ())]
     assert titles == ([] if kind is None else ["Most frequent total"])
 

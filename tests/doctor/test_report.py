@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.doctor import findings
-from heliograph.doctor.effective import Setting
+from heliograph.doctor.effective import ShownSetting
 from heliograph.doctor.findings import Finding
 from heliograph.doctor.records import new_test_record
 from heliograph.doctor.report import Report, Test
-from heliograph.doctor.targets import Target
+from heliograph.doctor.targets import ExportTarget
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.sdk.routes import Route
 
-TARGET = Target(
+TARGET = ExportTarget(
     signal=TelemetrySignal.LOGS,
     destination=Destination(
         protocol=OtlpProtocol.HTTP,
@@ -30,8 +30,8 @@ def report(*found: Finding, tests: tuple[Test, ...] = ()) -> Report:
     return Report(
         versions={"python": "3.11"},
         settings=[
-            Setting(name="HELIOGRAPH_NAMESPACE", value="shop", source="environment"),
-            Setting(name="HELIOGRAPH_OUTBOX", value="none", source="default"),
+            ShownSetting(name="HELIOGRAPH_NAMESPACE", value="shop", source="environment"),
+            ShownSetting(name="HELIOGRAPH_OUTBOX", value="none", source="default"),
         ],
         variables=[],
         routes=[

@@ -16,7 +16,7 @@ import pytest
 from backends import wait_until
 from heliograph.recent_events import recorder as recorder_module
 from heliograph.recent_events.recorder import OTHER_NAME, RecentEvents
-from heliograph.recent_events.store import MINUTES, Kind, RecentEventStore
+from heliograph.recent_events.store import MINUTES, CountKind, RecentEventStore
 from heliograph.telemetry.observers import TokenSpan
 from processes import program_environment
 from recent_events.test_record import TRACKED
@@ -59,7 +59,10 @@ def test_events_and_verifications_are_written_and_counted(recent: RecentEvents) 
 
     assert bodies(recent) == ["second", "order"]
     assert {found.pid for found in recent.store.find()} == {os.getpid()}
-    assert recent.store.counts(minute=NOW) == {(NOW, Kind.EVENT, "app.order"): 2, (NOW, Kind.TOKEN, "valid"): 1}
+    assert recent.store.counts(minute=NOW) == {
+        (NOW, CountKind.EVENT, "app.order"): 2,
+        (NOW, CountKind.TOKEN, "valid"): 1,
+    }
 
 
 def test_only_what_this_host_emits_is_kept(recent: RecentEvents) -> None:
@@ -87,7 +90,7 @@ def test_oldest_events_are_dropped_and_counted(recent: RecentEvents, monkeypatch
 
     assert bodies(recent) == ["4", "3"]
     counts = recent.store.counts(minute=NOW)
-    assert counts == {(NOW, Kind.EVENT, "app.order"): 5, (NOW, Kind.NOT_KEPT, ""): 3}
+    assert counts == {(NOW, CountKind.EVENT, "app.order"): 5, (NOW, CountKind.NOT_KEPT, ""): 3}
 
 
 def test_number_of_names_in_memory_is_bounded(recent: RecentEvents, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,9 +118,9 @@ def test_file_that_cannot_be_written_costs_the_events_and_not_their_counts(
 
     assert bodies(recent) == ["later"]
     assert recent.store.counts(minute=NOW) == {
-        (NOW, Kind.EVENT, "app.order"): 4,
-        (NOW, Kind.TOKEN, "valid"): 3,
-        (NOW, Kind.NOT_KEPT, ""): 3,
+        (NOW, CountKind.EVENT, "app.order"): 4,
+        (NOW, CountKind.TOKEN, "valid"): 3,
+        (NOW, CountKind.NOT_KEPT, ""): 3,
     }
     assert [record.getMessage() for record in caplog.records] == ["Recent events could not be written."]
 
@@ -143,7 +146,7 @@ def test_thread_writes_without_being_asked_and_ends_with_close(tmp_path: Path) -
         wait_until(lambda: bodies(recent)[:1] == [body])  # noqa: B023 — called in this round
         verify(recent)
         recent.close()
-        assert (recent.minute(), Kind.TOKEN, "valid") in recent.store.counts(minute=recent.minute())
+        assert (recent.minute(), CountKind.TOKEN, "valid") in recent.store.counts(minute=recent.minute())
         wait_until(lambda: not threads())
     recent.close()
 

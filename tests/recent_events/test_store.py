@@ -15,7 +15,7 @@ from heliograph.errors import FileFormatError
 from heliograph.recent_events import store as store_module
 from heliograph.recent_events.record import MAX_ATTRIBUTE_BYTES, MAX_TEXT, RecentEvent
 from heliograph.recent_events.recorder import MAX_WAITING
-from heliograph.recent_events.store import MAX_BYTES, MAX_EVENTS, MINUTES, Kind, RecentEventStore
+from heliograph.recent_events.store import MAX_BYTES, MAX_EVENTS, MINUTES, CountKind, RecentEventStore
 
 EVENT = RecentEvent(
     time_unix_nano=1_767_323_045_000_000_000,
@@ -115,7 +115,7 @@ def test_full_store_is_smaller_than_its_limit(store: RecentEventStore) -> None:
 
 
 def test_counts_of_processes_are_added(store: RecentEventStore) -> None:
-    counts = {(NOW, Kind.EVENT, "app.order"): 2, (NOW, Kind.TOKEN, "valid"): 1}
+    counts = {(NOW, CountKind.EVENT, "app.order"): 2, (NOW, CountKind.TOKEN, "valid"): 1}
     for pid in (1, 2):
         store.put(pid, [], counts, minute=NOW)
 
@@ -125,7 +125,7 @@ def test_counts_of_processes_are_added(store: RecentEventStore) -> None:
 def test_counts_are_kept_for_an_hour(store: RecentEventStore) -> None:
     """Those of minutes that are still to come are from before the clock was set back."""
     ages = (-1, 0, MINUTES - 1, MINUTES)
-    store.put(1, [], {(NOW - age, Kind.EVENT, "app.order"): 1 for age in ages}, minute=NOW)
+    store.put(1, [], {(NOW - age, CountKind.EVENT, "app.order"): 1 for age in ages}, minute=NOW)
 
     assert {minute for minute, _, _ in store.counts(minute=NOW)} == {NOW, NOW - MINUTES + 1}
     with closing(sqlite3.connect(store.path)) as connection:
@@ -135,7 +135,7 @@ def test_counts_are_kept_for_an_hour(store: RecentEventStore) -> None:
 def test_number_of_counts_is_bounded(store: RecentEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The newest minutes stay."""
     monkeypatch.setattr(store_module, "MAX_COUNTS", 2)
-    store.put(1, [], {(NOW - age, Kind.EVENT, "app.order"): 1 for age in range(5)}, minute=NOW)
+    store.put(1, [], {(NOW - age, CountKind.EVENT, "app.order"): 1 for age in range(5)}, minute=NOW)
 
     assert {minute for minute, _, _ in store.counts(minute=NOW)} == {NOW, NOW - 1}
 

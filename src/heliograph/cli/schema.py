@@ -24,7 +24,7 @@ from heliograph.schema.export.catalogue import catalogue
 from heliograph.schema.export.formats import EXPORTERS, REGISTRIES, exporter_of
 from heliograph.schema.export.plain_text import plain_text
 from heliograph.schema.gate.diff import (
-    Finding,
+    Change,
     Mode,
     diff,
     incompatible,
@@ -87,29 +87,29 @@ def check(sources: tuple[str, ...], datasette: DatasetteOptions, file: Path, mod
     except FileFormatError as error:
         raise click.UsageError(f"{file}: {error}") from error
     registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
-    findings = diff(old, lock_of(registry.values()))
-    bad = incompatible(findings, Mode(mode))
-    for finding in [*bad, *(each for each in findings if each not in bad)]:
-        level = "error" if finding in bad else "note"
-        echo(json.dumps(_as_dict(finding, level)) if as_json else f"{level}: {finding}")
+    changes = diff(old, lock_of(registry.values()))
+    bad = incompatible(changes, Mode(mode))
+    for change in [*bad, *(each for each in changes if each not in bad)]:
+        level = "error" if change in bad else "note"
+        echo(json.dumps(_as_dict(change, level)) if as_json else f"{level}: {change}")
     if not as_json:
-        echo(f"{counted(len(bad), 'incompatible change')}. {_advice(findings, bad, file)}")
+        echo(f"{counted(len(bad), 'incompatible change')}. {_advice(changes, bad, file)}")
     if bad:
         raise SystemExit(1)
 
 
-def _as_dict(finding: Finding, level: str) -> dict[str, object]:
-    values = {**vars(finding), "level": level}
+def _as_dict(change: Change, level: str) -> dict[str, object]:
+    values = {**vars(change), "level": level}
     return {key: sorted(value) if isinstance(value, frozenset) else value for key, value in values.items()}
 
 
-def _advice(findings: list[Finding], bad: list[Finding], file: Path) -> str:
+def _advice(changes: list[Change], bad: list[Change], file: Path) -> str:
     if bad:
         return (
             "Undo every incompatible change, or give the changed events a new `version`. "
             f"To accept the classes as they are, write {file} again with `heliograph schema lock`."
         )
-    if findings:
+    if changes:
         return f"{file} is older than the classes; write it again with `heliograph schema lock`."
     return f"{file} is up to date."
 

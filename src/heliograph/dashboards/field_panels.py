@@ -41,7 +41,7 @@ _FEW: Final = 10
 """The number of values up to which each has a share of its own."""
 
 
-class Kind(enum.Enum):
+class Meaning(enum.Enum):
     """The meaning of values: an amount, one of a closed set, a text or an id, or a list of texts."""
 
     AMOUNT = enum.auto()
@@ -59,54 +59,54 @@ def field_panels(attribute: WireAttribute, privacy: Privacy, store: EventStore, 
         store: The store of the events.
         where: The events that have the field.
     """
-    kind = kind_of(attribute, privacy)
+    kind = meaning_of(attribute, privacy)
     name = attribute.path
     match kind:
         case None:
             pass
-        case Kind.AMOUNT:
+        case Meaning.AMOUNT:
             yield from _amount(attribute, store, where)
-        case Kind.CHOICE:
+        case Meaning.CHOICE:
             yield panels.shares(
                 f"Share of each {name}", _text(attribute, privacy), [store.most_frequent(where, attribute.name)]
             )
-        case Kind.TEXT:
+        case Meaning.TEXT:
             yield panels.ranking(
                 f"Most frequent {name}", _text(attribute, privacy), [store.most_frequent(where, attribute.name)]
             )
-        case Kind.TEXTS:
+        case Meaning.TEXTS:
             query = store.most_frequent(where, attribute.name, is_array=store.can_unroll)
             yield panels.ranking(f"Most frequent {name}", _text(attribute, privacy), [query])
         case _:
             assert_never(kind)
 
 
-def kind_of(attribute: WireAttribute, privacy: Privacy) -> Kind | None:
+def meaning_of(attribute: WireAttribute, privacy: Privacy) -> Meaning | None:
     """Return the meaning of an attribute's values, or `None` if a panel could show nothing."""
     match privacy:
         case Privacy.DROP | Privacy.MASK:
             return None
         case Privacy.HASH:
-            return Kind.TEXT
+            return Meaning.TEXT
         case Privacy.PLAIN:
-            kind = _kind_of_type(attribute.type)
-            return Kind.TEXT if kind is Kind.AMOUNT and _ID.fullmatch(attribute.path) else kind
+            kind = _meaning_of_type(attribute.type)
+            return Meaning.TEXT if kind is Meaning.AMOUNT and _ID.fullmatch(attribute.path) else kind
         case _:
             assert_never(privacy)
 
 
-def _kind_of_type(kind: Type) -> Kind | None:
+def _meaning_of_type(kind: Type) -> Meaning | None:
     match kind:
         case BooleanType() | EnumType():
-            return Kind.CHOICE
+            return Meaning.CHOICE
         case IntegerType() | NumberType():
-            return Kind.AMOUNT
+            return Meaning.AMOUNT
         case StringType():
-            return _kind_of_format(kind.format)
+            return _meaning_of_format(kind.format)
         case ArrayType():
-            return Kind.TEXTS if wire_type(kind) in {"string[]", "int[]", "boolean[]"} else None
+            return Meaning.TEXTS if wire_type(kind) in {"string[]", "int[]", "boolean[]"} else None
         case UnionType():
-            found = {_kind_of_type(option) for option in kind.options if not isinstance(option, NullType)}
+            found = {_meaning_of_type(option) for option in kind.options if not isinstance(option, NullType)}
             return found.pop() if len(found) == 1 else None
         case AnyType() | NullType() | MapType() | ObjectType():
             return None
@@ -114,12 +114,12 @@ def _kind_of_type(kind: Type) -> Kind | None:
             assert_never(kind)
 
 
-def _kind_of_format(form: Format | None) -> Kind | None:
+def _meaning_of_format(form: Format | None) -> Meaning | None:
     match form:
         case None | Format.UUID:
-            return Kind.TEXT
+            return Meaning.TEXT
         case Format.DECIMAL:
-            return Kind.AMOUNT
+            return Meaning.AMOUNT
         case Format.DATE_TIME | Format.DATE | Format.TIME | Format.DURATION | Format.BASE64:
             return None
         case _:

@@ -22,7 +22,7 @@ PAUSE_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arrival:
+class BackendResult:
     """The result of asking a backend.
 
     Attributes:
@@ -44,7 +44,7 @@ def ask_backend(
     name: str | None,
     timeout_seconds: float,
     headers: Mapping[str, str] | None = None,
-) -> Arrival:
+) -> BackendResult:
     """Ask a backend for the test record, until it is stored or the time is over.
 
     Args:
@@ -74,13 +74,13 @@ def ask_backend(
     return _result(shown, backend, stored, timeout_seconds)
 
 
-def _result(shown: str, backend: Backend, stored: Stored | None, timeout_seconds: float) -> Arrival:
+def _result(shown: str, backend: Backend, stored: Stored | None, timeout_seconds: float) -> BackendResult:
     if stored is None:
         detail = f"{backend.name} did not have it after {timeout_seconds:g} s, although the endpoint had accepted it"
         return _arrival(shown, backend.name, findings.NOT_STORED, detail)
     if stored.has_event_name is False:
         return _arrival(shown, backend.name, findings.NAME_DROPPED, f"{backend.name} stored it without the name {NAME}")
-    return Arrival(url=shown, backend=backend.name, finding=None)
+    return BackendResult(url=shown, backend=backend.name, finding=None)
 
 
 def _recognized(get: Get, deadline: float) -> Backend | None:
@@ -128,5 +128,7 @@ def _until(ask: Callable[[], _T | None], deadline: float, *, once: bool = False)
         time.sleep(PAUSE_SECONDS)
 
 
-def _arrival(shown: str, backend: str, kind: Kind, detail: str) -> Arrival:
-    return Arrival(url=shown, backend=backend, finding=Finding(kind=kind, subject=backend or shown, detail=detail))
+def _arrival(shown: str, backend: str, kind: Kind, detail: str) -> BackendResult:
+    return BackendResult(
+        url=shown, backend=backend, finding=Finding(kind=kind, subject=backend or shown, detail=detail)
+    )

@@ -26,7 +26,7 @@ _PACKAGES: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class ShownSetting:
     """A setting or a variable, as it may be shown.
 
     Attributes:
@@ -42,7 +42,7 @@ class Setting:
 
 def settings_of(
     settings: Settings, environ: Mapping[str, str], config: Mapping[str, object] | None = None
-) -> list[Setting]:
+) -> list[ShownSetting]:
     """Return the settings of heliograph, with the source of each.
 
     Args:
@@ -56,14 +56,14 @@ def settings_of(
         source = "environment" if environ.get(variable) else "configuration" if name in (config or {}) else "default"
         value = getattr(settings, name)
         is_hidden = field.metadata["secret"] and source != "default"
-        found.append(Setting(name=variable, value=HIDDEN if is_hidden else _shown(value), source=source))
+        found.append(ShownSetting(name=variable, value=HIDDEN if is_hidden else _shown(value), source=source))
     return found
 
 
-def variables_of(environ: Mapping[str, str]) -> list[Setting]:
+def variables_of(environ: Mapping[str, str]) -> list[ShownSetting]:
     """Return the variables that set telemetry up: OpenTelemetry's, proxies, and certificates to trust."""
     return [
-        Setting(name=name, value=shown_variable(name, value), source="environment")
+        ShownSetting(name=name, value=shown_variable(name, value), source="environment")
         for name, value in sorted(environ.items())
         if value and is_shown(name)
     ]

@@ -13,14 +13,14 @@ from heliograph.delivery.transport import port_probe
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import printable_message
 from heliograph.doctor import findings
-from heliograph.doctor.arrival import Arrival, ask_backend
+from heliograph.doctor.arrival import BackendResult, ask_backend
 from heliograph.doctor.diagnosis import Port, diagnose
 from heliograph.doctor.effective import settings_of, variables_of, versions
 from heliograph.doctor.findings import Finding
 from heliograph.doctor.records import TestRecord, encode, new_test_record
 from heliograph.doctor.report import Report, Test
 from heliograph.doctor.secrecy import secrets_of
-from heliograph.doctor.targets import Target, find_targets
+from heliograph.doctor.targets import ExportTarget, find_targets
 from heliograph.errors import SettingsError
 from heliograph.integrations.datasette.process_providers import (
     SERVICE_NAME,
@@ -116,7 +116,7 @@ def examine(
     )
 
 
-def _ask(question: Question, record: TestRecord, accepted: Collection[TelemetrySignal]) -> Arrival:
+def _ask(question: Question, record: TestRecord, accepted: Collection[TelemetrySignal]) -> BackendResult:
     return ask_backend(
         question.url,
         record,
@@ -161,7 +161,7 @@ def _resource(service_name: str | None) -> dict[str, str]:
     return {name: str(value) for name, value in attributes.items() if name != SERVICE_INSTANCE_ID}
 
 
-def _send(target: Target, record: TestRecord) -> Test:
+def _send(target: ExportTarget, record: TestRecord) -> Test:
     transport = open_transport(target.destination)
     try:
         timeout_seconds = min(target.destination.timeout_seconds, REQUEST_SECONDS)

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
 from heliograph.doctor import findings
-from heliograph.doctor.arrival import Arrival
-from heliograph.doctor.effective import Setting
+from heliograph.doctor.arrival import BackendResult
+from heliograph.doctor.effective import ShownSetting
 from heliograph.doctor.findings import Finding
 from heliograph.doctor.records import NAME, TestRecord
-from heliograph.doctor.targets import Target
+from heliograph.doctor.targets import ExportTarget
 from heliograph.sdk.routes import Route
 
 
@@ -27,7 +27,7 @@ class Test:
 
     __test__ = False
 
-    target: Target
+    target: ExportTarget
     finding: Finding | None
 
 
@@ -47,12 +47,12 @@ class Report:
     """
 
     versions: Mapping[str, str]
-    settings: Sequence[Setting]
-    variables: Sequence[Setting]
+    settings: Sequence[ShownSetting]
+    variables: Sequence[ShownSetting]
     routes: Sequence[Route]
     record: TestRecord
     tests: Sequence[Test]
-    arrivals: Sequence[Arrival]
+    arrivals: Sequence[BackendResult]
     findings: Sequence[Finding]
 
     @property
@@ -118,7 +118,7 @@ def _owner_text(route: Route) -> str:
     return f"set by {route.owner}{to}"
 
 
-def _endpoint_text(target: Target) -> str:
+def _endpoint_text(target: ExportTarget) -> str:
     destination = target.destination
     headers = f", headers {', '.join(destination.headers)}" if destination.headers else ""
     proxy = f", proxy {shown_endpoint(destination.proxy)}" if destination.proxy else ""
@@ -129,7 +129,7 @@ def _outcome(test: Test) -> str:
     return "accepted" if test.finding is None else f"NOT ACCEPTED, {test.finding.kind.id}"
 
 
-def _stored(arrival: Arrival) -> str:
+def _stored(arrival: BackendResult) -> str:
     if arrival.finding is None:
         return "stored"
     return f"{_NOT_AS_SENT[arrival.finding.kind]}, {arrival.finding.kind.id}"
@@ -162,7 +162,7 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _arrival_document(arrival: Arrival) -> dict[str, Any]:
+def _arrival_document(arrival: BackendResult) -> dict[str, Any]:
     return {
         "url": arrival.url,
         "backend": arrival.backend or None,

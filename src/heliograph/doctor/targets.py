@@ -29,7 +29,7 @@ _OFF_SAMPLERS: Final = frozenset({"always_off", "parentbased_always_off"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class ExportTarget:
     """An endpoint that a signal is exported to.
 
     Attributes:
@@ -43,13 +43,13 @@ class Target:
     source: str
 
 
-def find_targets(environ: Mapping[str, str], settings: Settings) -> tuple[list[Target], list[Finding]]:
+def find_targets(environ: Mapping[str, str], settings: Settings) -> tuple[list[ExportTarget], list[Finding]]:
     """Return the endpoints that telemetry is exported to over OTLP, and the findings about the environment."""
     if is_disabled(environ):
         return [], [Finding(kind=findings.DISABLED, subject=ENVIRONMENT, detail="OTEL_SDK_DISABLED is true")]
     if path := environ.get(CONFIG_FILE):
         return _find_targets_in_file(path, environ)
-    targets: list[Target] = []
+    targets: list[ExportTarget] = []
     found = list(_sampler_findings(environ))
     for signal in TelemetrySignal:
         selection = select(signal, environ)
@@ -64,7 +64,7 @@ def find_targets(environ: Mapping[str, str], settings: Settings) -> tuple[list[T
     return targets, found
 
 
-def _find_targets_in_file(path: str, environ: Mapping[str, str]) -> tuple[list[Target], list[Finding]]:
+def _find_targets_in_file(path: str, environ: Mapping[str, str]) -> tuple[list[ExportTarget], list[Finding]]:
     found = [Finding(kind=findings.CONFIG_FILE, subject=ENVIRONMENT, detail=f"{CONFIG_FILE} is {path}")]
     try:
         file = ConfigFile.load(path)
@@ -95,7 +95,7 @@ def _find_targets_in_file(path: str, environ: Mapping[str, str]) -> tuple[list[T
 
 def _declared_target(
     exporter: DeclaredExporter, path: str, environ: Mapping[str, str]
-) -> tuple[Target | None, list[Finding]]:
+) -> tuple[ExportTarget | None, list[Finding]]:
     """Return the endpoint of an exporter in the file; `None` with the findings if it cannot be used, or is not for OTLP."""
     signal = exporter.signal
     if exporter.variables is None:
@@ -116,7 +116,7 @@ def _declared_target(
         is_without_scheme = endpoint is not None and scheme_of(endpoint) is None
         kind = findings.NO_SCHEME if is_without_scheme and exporter.name == "otlp_http" else findings.WRONG_VARIABLE
         return None, [Finding(kind=kind, subject=signal.value, detail=each) for each in in_file]
-    return Target(signal=signal, destination=destination, source=source), []
+    return ExportTarget(signal=signal, destination=destination, source=source), []
 
 
 def _sampler_findings(environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -140,7 +140,7 @@ def _selection_findings(signal: TelemetrySignal, selection: Selection, environ: 
 
 def _target(
     signal: TelemetrySignal, exporter: EntryPoint, environ: Mapping[str, str], settings: Settings
-) -> tuple[Target | None, list[Finding]]:
+) -> tuple[ExportTarget | None, list[Finding]]:
     """Return the endpoint of an exporter; `None` with the findings if it cannot be used."""
     variable, endpoint = endpoint_of(signal, environ)
     is_outbox = signal is TelemetrySignal.LOGS and settings.outbox is not None
@@ -156,7 +156,7 @@ def _target(
         problems += [each for each in error.problems if not (problems and each.startswith(f"{variable}:"))]
     if problems or destination is None:
         return None, [_problem(signal, problem, variable, endpoint) for problem in problems]
-    return Target(signal=signal, destination=destination, source=variable if endpoint else "default"), []
+    return ExportTarget(signal=signal, destination=destination, source=variable if endpoint else "default"), []
 
 
 def _as_the_exporter_reads(signal: TelemetrySignal, exporter: EntryPoint, environ: Mapping[str, str]) -> dict[str, str]:

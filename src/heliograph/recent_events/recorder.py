@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from heliograph.recent_events.record import RecentEvent, recent_event
-from heliograph.recent_events.store import MINUTES, Counts, Kind, RecentEventStore
+from heliograph.recent_events.store import MINUTES, CountKind, Counts, RecentEventStore
 from heliograph.runtime.bell import Bell
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.lazy_thread import LazyThread
@@ -76,7 +76,7 @@ class RecentEvents:
         self._lock = threading.RLock()
         self._writing = threading.Lock()
         self._events: deque[RecentEvent] = deque()
-        self._counts: defaultdict[tuple[int, Kind, str], int] = defaultdict(int)
+        self._counts: defaultdict[tuple[int, CountKind, str], int] = defaultdict(int)
         self._writer = _Writer(weak_method(self.flush))
 
     def minute(self) -> int:
@@ -92,19 +92,19 @@ class RecentEvents:
         """Count the verification of a token, by its result."""
         if source is self._source and span.name == TOKEN_VERIFY:
             with self._lock:
-                self._count(Kind.TOKEN, span.result)
+                self._count(CountKind.TOKEN, span.result)
             self._writer.wake()
 
     def _add(self, event: RecentEvent) -> None:
         with self._lock:
-            self._count(Kind.EVENT, event.event_name)
+            self._count(CountKind.EVENT, event.event_name)
             self._events.append(event)
             if len(self._events) > MAX_WAITING:
                 self._events.popleft()
-                self._count(Kind.NOT_KEPT, "")
+                self._count(CountKind.NOT_KEPT, "")
         self._writer.wake()
 
-    def _count(self, kind: Kind, name: str, count: int = 1, minute: int | None = None) -> None:
+    def _count(self, kind: CountKind, name: str, count: int = 1, minute: int | None = None) -> None:
         key = (self.minute() if minute is None else minute, kind, name)
         if len(self._counts) >= MAX_NAMES and key not in self._counts:
             key = (key[0], kind, OTHER_NAME)
@@ -144,7 +144,7 @@ class RecentEvents:
                 if minute > self.minute() - MINUTES:
                     self._count(kind, name, count, minute)
             if not_kept:
-                self._count(Kind.NOT_KEPT, "", not_kept)
+                self._count(CountKind.NOT_KEPT, "", not_kept)
 
 
 class _Writer:

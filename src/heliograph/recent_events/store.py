@@ -58,7 +58,7 @@ delete from counts where (minute, kind, name) in (select minute, kind, name from
 """
 
 
-class Kind(str, enum.Enum):
+class CountKind(str, enum.Enum):
     """The kinds of counts."""
 
     EVENT = "event"
@@ -69,7 +69,7 @@ class Kind(str, enum.Enum):
     """Events that were emitted, but are not in the file, because there were too many at once, or it could not be written."""
 
 
-Counts: TypeAlias = "Mapping[tuple[int, Kind, str], int]"
+Counts: TypeAlias = "Mapping[tuple[int, CountKind, str], int]"
 """Numbers of occurrences, by minute (minutes since the Unix epoch), kind and name."""
 
 
@@ -171,7 +171,7 @@ class RecentEventStore:
         sql = "select minute, kind, name, count from counts where minute > ? and minute <= ?"
         with self._file.reading() as connection:
             rows = connection.execute(sql, [minute - MINUTES, minute]).fetchall()
-        return {(row["minute"], Kind(row["kind"]), row["name"]): row["count"] for row in rows}
+        return {(row["minute"], CountKind(row["kind"]), row["name"]): row["count"] for row in rows}
 
 
 def _found(row: sqlite3.Row) -> Found:

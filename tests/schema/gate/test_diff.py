@@ -16,7 +16,7 @@ from heliograph import Attribute, Deprecated, Event, Privacy, Severity
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.gate.diff import (
     Bump,
-    Finding,
+    Change,
     Mode,
     diff,
     incompatible,
@@ -59,11 +59,11 @@ def event(name: str = "order", options: dict[str, Any] | None = None, /, **field
     return dataclass(types.new_class("Order", (Event,), options, lambda namespace: namespace.update(body)))
 
 
-def findings(old: Iterable[type], new: Iterable[type]) -> list[Finding]:
+def changes(old: Iterable[type], new: Iterable[type]) -> list[Change]:
     return diff(lock(*old), lock(*new))
 
 
-def summaries(found: Iterable[Finding]) -> list[tuple[str, str, set[Mode]]]:
+def summaries(found: Iterable[Change]) -> list[tuple[str, str, set[Mode]]]:
     return [(each.where, each.what, set(each.modes)) for each in found]
 
 
@@ -72,7 +72,7 @@ def test_without_a_change_there_is_no_finding(hints: list[Any]) -> None:
     """The fields may have any types."""
     cls = event(**{f"x{index}": hint for index, hint in enumerate(hints)})
 
-    assert findings([cls], [cls]) == []
+    assert changes([cls], [cls]) == []
 
 
 @dataclass
@@ -261,8 +261,8 @@ RENAMED = Annotated[str, Attribute("app.order.who", deprecated=Deprecated(rename
 def test_each_change_of_a_field_is_found(
     old: dict[str, Any], new: dict[str, Any], where: str, what: str, modes: set[Mode]
 ) -> None:
-    """The finding has the place of the change, and the modes in which it is incompatible."""
-    assert (where, what, modes) in summaries(findings([event(**old)], [event(**new)]))
+    """The change has the place of the change, and the modes in which it is incompatible."""
+    assert (where, what, modes) in summaries(changes([event(**old)], [event(**new)]))
 
 
 @dataclass
@@ -282,16 +282,16 @@ def test_argument_of_a_generic_base_is_part_of_the_contract() -> None:
     class New(Created[Annotated[str, Attribute("app.user.login")]]):
         pass
 
-    found = summaries(findings([Old], [New]))
+    found = summaries(changes([Old], [New]))
 
     assert ("obj", "privacy is weakened, from hash to plain", ALL) in found
     assert [where for where, what, _ in found if "renamed to app.user.login" in what] == ["app.user.name"]
-    assert findings([Old], [Old]) == []
+    assert changes([Old], [Old]) == []
 
 
 def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
-    """Its keys are the same attributes as before. Values of other keys are rejected, which is another finding."""
-    found = summaries(findings([event(a=dict)], [event(a=Open)]))
+    """Its keys are the same attributes as before. Values of other keys are rejected, which is another change."""
+    found = summaries(changes([event(a=dict)], [event(a=Open)]))
 
     assert [what for where, what, _ in found if where == "app.order.a"] == []
     assert (
@@ -304,7 +304,7 @@ def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
 
 def test_a_removed_event_breaks_queries() -> None:
     """It breaks none if its new name was announced, and is registered."""
-    gone = findings([event()], [])
+    gone = changes([event()], [])
     assert [(each.what, set(each.modes), each.bump) for each in gone] == [
         (
             'the event was removed; to rename it, first write a lock file with deprecated=Deprecated(renamed_to="…")',
@@ -313,7 +313,7 @@ def test_a_removed_event_breaks_queries() -> None:
         )
     ]
 
-    announced = findings([event("order", {"deprecated": Deprecated(renamed_to="app.purchase")})], [event("purchase")])
+    announced = changes([event("order", {"deprecated": Deprecated(renamed_to="app.purchase")})], [event("purchase")])
     assert summaries(announced) == [
         ("", "renamed to app.purchase, as announced", set()),
         ("", "the event is new", set()),
@@ -324,7 +324,7 @@ def test_new_version_may_change_everything_but_privacy() -> None:
     """A new version is the way to make an incompatible change on purpose."""
     old, new = event("order", {"version": "1"}, a=HASHED, b=int), event("order", {"version": "2"}, a=str)
 
-    assert summaries(findings([old], [new])) == [
+    assert summaries(changes([old], [new])) == [
         ("", "replaced by app.order@2", set()),
         ("a", "privacy is weakened, from hash to plain", ALL),
         ("", "the event is new", set()),
@@ -333,7 +333,7 @@ def test_new_version_may_change_everything_but_privacy() -> None:
 
 def test_a_compatible_change_is_reported() -> None:
     """The severity may change; the lock file then needs to be written again."""
-    found = findings([event()], [event("order", {"severity": Severity.ERROR})])
+    found = changes([event()], [event("order", {"severity": Severity.ERROR})])
 
     assert summaries(found) == [("", "severity changed from 9 to 17", set())]
     assert str(found[0]) == "app.order: severity changed from 9 to 17 — compatible; needs a patch version"
@@ -341,8 +341,8 @@ def test_a_compatible_change_is_reported() -> None:
 
 def test_mode_chooses_what_is_incompatible() -> None:
     """A required field breaks old events; a field that may be missing breaks old readers."""
-    stricter = findings([event(a=OPTIONAL)], [event(a=(str | None))])
-    looser = findings([event(a=str)], [event(a=(str, ""))])
+    stricter = changes([event(a=OPTIONAL)], [event(a=(str | None))])
+    looser = changes([event(a=str)], [event(a=(str, ""))])
 
     assert incompatible(stricter, Mode.BACKWARD)
     assert not incompatible(stricter, Mode.FORWARD)
@@ -354,9 +354,9 @@ def test_mode_chooses_what_is_incompatible() -> None:
 
 def test_a_finding_is_one_line_for_a_terminal() -> None:
     """The line has the event, the place, the change, whom it breaks, and the version that it needs."""
-    (finding,) = incompatible(findings([event(a=HASHED)], [event(a=str)]), Mode.BACKWARD)
+    (change,) = incompatible(changes([event(a=HASHED)], [event(a=str)]), Mode.BACKWARD)
 
-    assert str(finding) == (
+    assert str(change) == (
         "app.order a: privacy is weakened, from hash to plain — breaks the privacy that the people in "
         "the data were promised; needs a major version"
     )
@@ -371,7 +371,7 @@ def test_each_remark_is_a_compatible_change(key: str) -> None:
         "renamed_to": {"deprecated": Deprecated(renamed_to="app.sale")},
     }
 
-    found = findings([event()], [event("order", options[key])])
+    found = changes([event()], [event("order", options[key])])
 
     assert [each.what.partition(" ")[0] for each in found] == [key]
     assert [(each.breaks, set(each.modes), each.bump) for each in found] == [("", set(), Bump.PATCH)]
@@ -382,10 +382,10 @@ def test_an_announced_name_of_an_attribute_is_reported() -> None:
     plain = Annotated[str, Attribute("app.order.who")]
     renamed = Annotated[str, Attribute("app.order.user")]
 
-    assert summaries(findings([event(a=plain)], [event(a=RENAMED)])) == [
+    assert summaries(changes([event(a=plain)], [event(a=RENAMED)])) == [
         ("app.order.who", "renamed_to changed from None to app.order.user", set())
     ]
-    assert summaries(findings([event(a=RENAMED)], [event(a=renamed)])) == [
+    assert summaries(changes([event(a=RENAMED)], [event(a=renamed)])) == [
         ("app.order.who", "renamed to app.order.user, as announced", set())
     ]
 
@@ -395,7 +395,7 @@ def test_every_successor_of_a_version_is_compared() -> None:
     old = event("order", {"version": "1"}, a=MASKED)
     new = [event("order", {"version": "2"}, a=HASHED), event("order", {"version": "3"}, a=MASKED)]
 
-    found = findings([old], new)
+    found = changes([old], new)
 
     assert found[0].what == "replaced by app.order@2 and app.order@3"
     assert [(each.event, each.what) for each in found if each.modes] == [
@@ -414,20 +414,20 @@ def test_privacy_is_compared_with_the_strongest_that_a_property_had() -> None:
     as_a_whole = Annotated[dict[str, Any], Attribute(privacy=Privacy.MASK)]
 
     assert ("a", "privacy is weakened, from drop to mask", ALL) in summaries(
-        findings([event(a=Mixed)], [event(a=as_a_whole)])
+        changes([event(a=Mixed)], [event(a=as_a_whole)])
     )
 
 
 def test_paths_that_only_begin_alike_are_different_properties() -> None:
     """The privacy of ``card`` says nothing about ``cardinality``."""
-    found = findings([event(card=MASKED)], [event(card=MASKED, cardinality=OPTIONAL)])
+    found = changes([event(card=MASKED)], [event(card=MASKED, cardinality=OPTIONAL)])
 
     assert [each.what for each in found if "privacy" in each.what] == []
 
 
 def test_a_removed_attribute_is_not_confused_with_another_one() -> None:
     """It was renamed only if another attribute has the value of the same property."""
-    found = findings([event(a=OPTIONAL, b=OPTIONAL)], [event(b=OPTIONAL)])
+    found = changes([event(a=OPTIONAL, b=OPTIONAL)], [event(b=OPTIONAL)])
 
     assert ("app.order.a", "the attribute was removed", ALL) in summaries(found)
 

@@ -2,7 +2,7 @@
 
 ``heliograph schema lock`` writes the *lock file*: the contract of each event class, as it is today. The file is committed
 beside the classes. ``heliograph schema check`` compiles the classes again, compares them with the lock file, and fails if a
-change is incompatible. Each change is a *finding*.
+change is incompatible.
 
 What is compared:
 

@@ -40,7 +40,7 @@ class Bump(str, enum.Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Change:
     """One change.
 
     Attributes:
@@ -87,78 +87,78 @@ _BY_PROTECTION: Final = [Privacy.PLAIN, Privacy.HASH, Privacy.MASK, Privacy.DROP
 """From the weakest to the strongest. A hash is weaker than a mask, since equal values can be recognized."""
 
 
-def diff(old: Lock, new: Lock) -> list[Finding]:
+def diff(old: Lock, new: Lock) -> list[Change]:
     """Return the changes from the old lock to the new one.
 
     If a version of an event was removed and another version of the event exists, the contract was changed on purpose. Then only
     privacy is compared, because a new version must not weaken it either.
     """
-    findings: list[Finding] = []
+    changes: list[Change] = []
     for label, event in sorted(old.events.items()):
         if label in new.events:
-            findings += _compare_events(label, event, new.events[label])
+            changes += _compare_events(label, event, new.events[label])
         else:
-            findings += _removed_event(label, event, new.events)
+            changes += _removed_event(label, event, new.events)
     added = sorted(new.events.keys() - old.events.keys())
-    return findings + [_finding(label, "", "the event is new", _ADDED) for label in added]
+    return changes + [_change(label, "", "the event is new", _ADDED) for label in added]
 
 
-def incompatible(findings: Iterable[Finding], mode: Mode) -> list[Finding]:
-    """Return the findings that are incompatible in a mode."""
-    return [finding for finding in findings if mode in finding.modes]
+def incompatible(changes: Iterable[Change], mode: Mode) -> list[Change]:
+    """Return the changes that are incompatible in a mode."""
+    return [change for change in changes if mode in change.modes]
 
 
-def _finding(event: str, where: str, what: str, effect: _Effect) -> Finding:
-    return Finding(event=event, where=where, what=what, **effect._asdict())
+def _change(event: str, where: str, what: str, effect: _Effect) -> Change:
+    return Change(event=event, where=where, what=what, **effect._asdict())
 
 
-def _removed_event(label: str, old: LockedEvent, new_events: Mapping[str, LockedEvent]) -> Iterator[Finding]:
+def _removed_event(label: str, old: LockedEvent, new_events: Mapping[str, LockedEvent]) -> Iterator[Change]:
     successors = {name: event for name, event in new_events.items() if event.event_name == old.event_name}
     if successors:
-        yield _finding(label, "", f"replaced by {' and '.join(sorted(successors))}", _ANNOUNCED)
+        yield _change(label, "", f"replaced by {' and '.join(sorted(successors))}", _ANNOUNCED)
         for name, event in successors.items():
             yield from _compare_privacy(name, old, event)
     elif old.renamed_to in {event.event_name for event in new_events.values()}:
-        yield _finding(label, "", f"renamed to {old.renamed_to}, as announced", _ANNOUNCED)
+        yield _change(label, "", f"renamed to {old.renamed_to}, as announced", _ANNOUNCED)
     else:
         fix = 'to rename it, first write a lock file with deprecated=Deprecated(renamed_to="…")'
-        yield _finding(label, "", f"the event was removed; {fix}", _BREAKS_QUERIES)
+        yield _change(label, "", f"the event was removed; {fix}", _BREAKS_QUERIES)
 
 
-def _compare_events(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[Finding]:
+def _compare_events(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[Change]:
     yield from _compare_attributes(label, old.attributes, new.attributes)
     yield from _compare_privacy(label, old, new)
     for rejection in rejections(old.values, new.values):
-        yield _finding(
+        yield _change(
             label, rejection.path, f"the new schema rejects some old events: {rejection.reason}", _REJECTS_OLD
         )
     for rejection in rejections(new.values, old.values):
-        yield _finding(
+        yield _change(
             label, rejection.path, f"the old schema rejects some new events: {rejection.reason}", _REJECTS_NEW
         )
     for key in ("severity", "stability", "renamed_to"):
         was, is_now = getattr(old, key), getattr(new, key)
         if was != is_now:
-            yield _finding(label, "", f"{key} changed from {was} to {is_now}", _REMARK)
+            yield _change(label, "", f"{key} changed from {was} to {is_now}", _REMARK)
 
 
 def _gone_attribute(
     label: str, name: str, attribute: LockedAttribute, new: Mapping[str, LockedAttribute]
-) -> Iterator[Finding]:
-    """Yield a finding for an attribute that is not among the new ones under its name."""
+) -> Iterator[Change]:
+    """Yield a change for an attribute that is not among the new ones under its name."""
     if name in ACTOR_ONLY and (moved := _moved_from_the_actor(attribute, new)):
         what = f"renamed to {moved}, because {name} always means the actor"
-        yield _finding(label, name, what, _BREAKS_QUERIES)
+        yield _change(label, name, what, _BREAKS_QUERIES)
     elif attribute.renamed_to in new:
-        yield _finding(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
+        yield _change(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
     elif not any(other.startswith(f"{name}.") for other in new):
         # If there are names below it, a dict became a class: its keys are the same attributes as before.
-        yield _finding(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
+        yield _change(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
 
 
 def _compare_attributes(
     label: str, old: Mapping[str, LockedAttribute], new: Mapping[str, LockedAttribute]
-) -> Iterator[Finding]:
+) -> Iterator[Change]:
     for name, attribute in old.items():
         if name in new:
             yield from _compare_attribute(label, name, attribute, new[name])
@@ -168,7 +168,7 @@ def _compare_attributes(
     announced.update(_moved_from_the_actor(attribute, new) for name, attribute in old.items() if name in ACTOR_ONLY)
     for name in new:
         if name not in old and name not in announced:
-            yield _finding(label, name, "the attribute is new", _ADDED)
+            yield _change(label, name, "the attribute is new", _ADDED)
 
 
 def _moved_from_the_actor(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str | None:
@@ -184,17 +184,17 @@ def _removed_attribute(attribute: LockedAttribute, new: Mapping[str, LockedAttri
     return f"the attribute was renamed to {same_property[0]}; {fix}"
 
 
-def _compare_attribute(label: str, name: str, old: LockedAttribute, new: LockedAttribute) -> Iterator[Finding]:
+def _compare_attribute(label: str, name: str, old: LockedAttribute, new: LockedAttribute) -> Iterator[Change]:
     for what, was, is_now in (("type", old.type, new.type), ("unit", old.unit, new.unit)):
         if was != is_now:
-            yield _finding(label, name, f"the attribute's {what} changed from {was} to {is_now}", _BREAKS_QUERIES)
+            yield _change(label, name, f"the attribute's {what} changed from {was} to {is_now}", _BREAKS_QUERIES)
     if old.required and not new.required:
-        yield _finding(label, name, "the attribute was in every event and may now be missing", _REJECTS_NEW)
+        yield _change(label, name, "the attribute was in every event and may now be missing", _REJECTS_NEW)
     if old.renamed_to != new.renamed_to:
-        yield _finding(label, name, f"renamed_to changed from {old.renamed_to} to {new.renamed_to}", _REMARK)
+        yield _change(label, name, f"renamed_to changed from {old.renamed_to} to {new.renamed_to}", _REMARK)
 
 
-def _compare_privacy(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[Finding]:
+def _compare_privacy(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[Change]:
     """Compare the privacy of each property with the strongest privacy that it, a part of it, or one around it had.
 
     The paths of both sides need not be equal: a class that was dropped as a whole may now declare a privacy for each of its
@@ -206,9 +206,9 @@ def _compare_privacy(label: str, old: LockedEvent, new: LockedEvent) -> Iterator
             continue
         was = max(before, key=_BY_PROTECTION.index)
         if _BY_PROTECTION.index(privacy) < _BY_PROTECTION.index(was):
-            yield _finding(label, path, f"privacy is weakened, from {was.value} to {privacy.value}", _PRIVACY_WEAKENED)
+            yield _change(label, path, f"privacy is weakened, from {was.value} to {privacy.value}", _PRIVACY_WEAKENED)
         elif privacy is not was:
-            yield _finding(label, path, f"privacy is strengthened, from {was.value} to {privacy.value}", _VALUE_HIDDEN)
+            yield _change(label, path, f"privacy is strengthened, from {was.value} to {privacy.value}", _VALUE_HIDDEN)
 
 
 def _is_within(path: str, other: str) -> bool:

@@ -22,7 +22,7 @@ from datasette.utils import StartupError
 from heliograph import Attribute, Event, Privacy
 from heliograph.integrations.datasette import plugin
 from heliograph.integrations.datasette.instance_state import state_of
-from heliograph.recent_events.store import Kind
+from heliograph.recent_events.store import CountKind
 from recorder import Telemetry
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_texts_are_escaped_and_charts_are_well_formed(start: Callable[...,
     await ds.track_event(Order(note=EVIL, actor={"id": EVIL, "token_id": EVIL}))
     state = state_of(ds)
     assert state.recent is not None
-    state.recent._count(Kind.EVENT, EVIL)
+    state.recent._count(CountKind.EVENT, EVIL)
 
     page = (await ds.client.get(f"{PAGE}?event={EVIL}")).text + (await ds.client.get(PAGE)).text
     assert "alert(1)" in page
@@ -184,7 +184,7 @@ async def test_events_that_were_not_kept_are_counted(start: Callable[..., Any], 
     state = state_of(ds)
     assert state.recent is not None
     with state.recent._lock:
-        state.recent._count(Kind.NOT_KEPT, "")
+        state.recent._count(CountKind.NOT_KEPT, "")
     page = (await ds.client.get(PAGE)).text
 
     assert "1 of these events are not in the list" in page

@@ -17,7 +17,7 @@ from typing_extensions import assert_never
 from heliograph.errors import FileFormatError
 from heliograph.integrations.datasette.page.chart import Chart, chart
 from heliograph.recent_events.recorder import RecentEvents
-from heliograph.recent_events.store import MAX_EVENTS, MINUTES, Counts, Found, Kind
+from heliograph.recent_events.store import MAX_EVENTS, MINUTES, CountKind, Counts, Found
 from heliograph.tokens.rejections import RESULTS
 from heliograph.values.text import utc
 
@@ -75,11 +75,11 @@ def _minutes(counts: Counts, current: int) -> list[dict[str, Any]]:
     }
     for (minute, kind, name), count in counts.items():
         match kind:
-            case Kind.EVENT:
+            case CountKind.EVENT:
                 minutes[minute]["events"][name] = count
-            case Kind.TOKEN:
+            case CountKind.TOKEN:
                 minutes[minute]["tokens"][name] = count
-            case Kind.NOT_KEPT:
+            case CountKind.NOT_KEPT:
                 minutes[minute]["not_kept"] = count
             case _:
                 assert_never(kind)
