@@ -7,7 +7,7 @@ import math
 import pytest
 
 from heliograph.delivery.encoding.attributes import NotCleanError, put_attributes
-from heliograph.delivery.encoding.declared import _MAX_CACHED_INTEGERS, DeclaredAttributes
+from heliograph.delivery.encoding.declared import DeclaredAttributes
 from heliograph.semconv import EVENT_OVERFLOW
 
 ENCODER = DeclaredAttributes()
@@ -40,15 +40,6 @@ def test_boolean(number: bool) -> None:
 @pytest.mark.parametrize("number", [0.0, -1.5, math.inf])
 def test_double(number: float) -> None:
     assert ENCODER.doubles(NAME)(number) == encoded(NAME, number)
-
-
-def test_number_of_integers_that_are_kept_is_bounded() -> None:
-    """Each event may have another number, such as a time. A number that was forgotten is encoded again."""
-    integers = ENCODER.integers(NAME)
-    for number in range(2 * _MAX_CACHED_INTEGERS + 1):
-        assert integers[number] == encoded(NAME, number)
-        assert len(integers) <= _MAX_CACHED_INTEGERS
-    assert integers[0] == encoded(NAME, 0)
 
 
 def test_other_attributes_are_added() -> None:

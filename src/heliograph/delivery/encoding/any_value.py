@@ -40,7 +40,7 @@ _MAP_LEVELS: Final = 3  # KeyValueList, KeyValue, AnyValue
 _STRING_VALUE: Final = b"\x0a"
 _TRUE: Final = b"\x10\x01"  # the field bool_value with its value
 _FALSE: Final = b"\x10\x00"
-INT_VALUE: Final = b"\x18"
+_INT_VALUE: Final = b"\x18"
 _DOUBLE_VALUE: Final = 0x21
 _ARRAY_VALUE: Final = b"\x2a"
 _KVLIST_VALUE: Final = b"\x32"
@@ -67,9 +67,9 @@ def _string(value: str) -> bytes:
 
 def _integer(value: int) -> bytes:
     if 0 <= value <= INT64_MAX:
-        return INT_VALUE + VARINTS[value]
+        return _INT_VALUE + VARINTS[value]
     if INT64_MIN <= value < 0:
-        return INT_VALUE + VARINTS[value & UINT64_MASK]
+        return _INT_VALUE + VARINTS[value & UINT64_MASK]
     return _string(str(integer_form(value)))
 
 

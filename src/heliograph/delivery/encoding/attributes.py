@@ -1,6 +1,7 @@
 """Encodes attributes as fields of messages, with a fast path for log records, spans, span events and links.
 
-The bytes before each value are remembered (`heliograph.delivery.encoding.headers`).
+What comes again and again is remembered: whole attributes (`heliograph.delivery.encoding.key_values`), or the bytes before their values
+(`heliograph.delivery.encoding.headers`).
 
 An attribute is encoded without the tag of its field, because only the tag differs between the messages: `repeated_field` adds it
 (`heliograph.delivery.protobuf`).
@@ -9,7 +10,7 @@ An attribute is encoded without the tag of its field, because only the tag diffe
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -17,20 +18,17 @@ from opentelemetry.attributes import BoundedAttributes
 
 from heliograph.delivery.encoding.any_value import (
     ATTRIBUTE_LEVELS,
-    INT_VALUE,
     SCALAR_ENCODERS,
     ValueEncoder,
     any_value,
     dict_items,
 )
 from heliograph.delivery.encoding.headers import BoundedCache, HeadersOfKey
-from heliograph.delivery.encoding.text import utf8
-from heliograph.delivery.protobuf import VARINTS
+from heliograph.delivery.encoding.key_values import KeyValues
 from heliograph.semconv import AttributeName
 from heliograph.values.forms import form_of
-from heliograph.values.scalars import INT64_MAX
 
-_headers: Final = BoundedCache(HeadersOfKey)
+_known: Final = BoundedCache(KeyValues)
 
 
 class NotCleanError(ValueError):
@@ -43,7 +41,6 @@ def put_attributes(
     levels: int = ATTRIBUTE_LEVELS,
     *,
     only_clean: bool = False,
-    encode_text: Callable[[str], bytes] = str.encode,
 ) -> None:
     """Append the `KeyValue` of each attribute to `key_values`, with its length before it, for `repeated_field`.
 
@@ -52,8 +49,6 @@ def put_attributes(
         attributes: The attributes. Any value is accepted.
         levels: The number of messages that may be nested inside the `AnyValue` of an attribute.
         only_clean: True to accept only attributes that `BoundedAttributes`, the SDK's class, keeps unchanged.
-        encode_text: Returns a text in UTF-8. If it fails, all attributes are encoded again, with `utf8`. Almost no text has lone surrogates, so
-            the first attempt does not look for them.
 
     Raises:
         NotCleanError: An attribute is not accepted. `key_values` may have those before it.
@@ -61,35 +56,38 @@ def put_attributes(
     if only_clean and "" in attributes:
         raise NotCleanError
     # The usual class first, without a call.
-    begin, pairs = len(key_values), attributes.copy().items() if type(attributes) is dict else items_of(attributes)
-    try:
-        for key, value in pairs:
-            kind = type(key)
-            # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
-            # itself, and would find or replace the headers of other keys.
-            if kind is str or kind is AttributeName:
-                headers = _headers[key]  # type: ignore[index]
-            elif only_clean:
-                raise NotCleanError
-            else:
-                headers = HeadersOfKey(key)
-            kind = type(value)
-            if kind is str:
-                data = encode_text(value)  # type: ignore[arg-type]
-                key_values.append(headers[len(data)] + data)
-                continue
-            if kind is int and 0 <= value <= INT64_MAX:  # type: ignore[operator]  # as in `SCALAR_ENCODERS`, without a call
-                message = INT_VALUE + VARINTS[value]  # type: ignore[index]
-            elif (encode := SCALAR_ENCODERS.get(kind)) is not None:
-                message = encode(value)
-            elif only_clean and not _is_clean(value):
-                raise NotCleanError
-            else:
-                message = ValueEncoder(levels).message(value)
-            key_values.append(headers[~len(message)] + message)
-    except UnicodeEncodeError:  # in a text or in a key
-        del key_values[begin:]
-        put_attributes(key_values, attributes, levels, only_clean=only_clean, encode_text=utf8)
+    items = attributes.copy().items() if type(attributes) is dict else items_of(attributes)
+    put_items(key_values, items, levels, only_clean)
+
+
+def put_items(
+    key_values: list[bytes],
+    items: Iterable[tuple[object, object]],
+    levels: int = ATTRIBUTE_LEVELS,
+    only_clean: bool = False,  # noqa: FBT001, FBT002 — a keyword takes longer, and this is called for each span
+) -> None:
+    """Append attributes that nobody changes meanwhile: see `put_attributes`."""
+    for key, value in items:
+        kind = type(key)
+        # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
+        # itself, and would find or replace the attributes of other keys.
+        if kind is str or kind is AttributeName:
+            known = _known[key]  # type: ignore[index]
+        elif only_clean:
+            raise NotCleanError
+        else:
+            known = KeyValues(key)
+        kind = type(value)
+        if kind is str or kind is int:
+            key_values.append(known[value])  # type: ignore[index]
+            continue
+        if (encode := SCALAR_ENCODERS.get(kind)) is not None:
+            message = encode(value)
+        elif only_clean and not _is_clean(value):
+            raise NotCleanError
+        else:
+            message = ValueEncoder(levels).message(value)
+        key_values.append(known.headers[~len(message)] + message)
 
 
 def _is_clean(value: object) -> bool:

@@ -6,40 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 from heliograph.delivery.encoding.any_value import SCALAR_ENCODERS
 from heliograph.delivery.encoding.attributes import NotCleanError, put_attributes
 from heliograph.delivery.encoding.headers import HeadersOfKey
+from heliograph.delivery.encoding.key_values import KeyValues
 from heliograph.delivery.protobuf import as_bytes, read_fields
 from heliograph.semconv import EVENT_OVERFLOW
 from heliograph.values.attributes import Attributes
 
-N = TypeVar("N", int, bool)
-
-_MAX_CACHED_INTEGERS: Final = 256
-"""The largest number of integers that are kept for one key."""
 # Dicts are slower with keys of a subclass of str.
 _OVERFLOW: Final = str(EVENT_OVERFLOW)
 _KEY: Final = 1  # the number of KeyValue.key
-
-
-class _KeyValues(dict[N, bytes]):
-    """The encoded attribute with one key, by its value: an integer or a boolean. It is emptied when it is full."""
-
-    __slots__ = ("_headers",)
-
-    def __init__(self, headers: HeadersOfKey) -> None:
-        super().__init__()
-        self._headers = headers
-
-    def __missing__(self, value: N) -> bytes:
-        message = SCALAR_ENCODERS[type(value)](value)
-        key_value = self._headers[~len(message)] + message
-        if len(self) >= _MAX_CACHED_INTEGERS:
-            self.clear()
-        self[value] = key_value
-        return key_value
 
 
 class DeclaredAttributes:
@@ -51,11 +30,11 @@ class DeclaredAttributes:
 
     def integers(self, name: str) -> Mapping[int, bytes]:
         """Return a mapping from each integer to the encoded attribute."""
-        return _KeyValues(HeadersOfKey(name))
+        return KeyValues(name)
 
     def booleans(self, name: str) -> Mapping[bool, bytes]:
         """Return a mapping from each boolean to the encoded attribute."""
-        return _KeyValues(HeadersOfKey(name))
+        return KeyValues(name)
 
     def doubles(self, name: str) -> Callable[[float], bytes]:
         """Return the function that encodes the attribute."""

@@ -23,12 +23,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, Status, StatusCode
 
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS
-from heliograph.delivery.encoding.attributes import put_attributes
+from heliograph.delivery.encoding.attributes import put_attributes, put_items
 from heliograph.delivery.encoding.headers import BoundedCache
 from heliograph.delivery.encoding.span_events import EncodedSpanEvent
 from heliograph.delivery.encoding.text import text_field
@@ -78,7 +79,9 @@ _MESSAGE: Final = b"\x12"
 _CODE: Final = b"\x18"
 _UNSET: Final = _STATUS + b"\x00"  # a status that nobody has set
 
-_NO_TRACE_STATE: Final = INVALID_SPAN_CONTEXT.trace_state  # the object that contexts have by default
+# The objects that contexts and spans have by default.
+_NO_TRACE_STATE: Final = INVALID_SPAN_CONTEXT.trace_state
+_NO_STATUS: Final = ReadableSpan("", resource=Resource.get_empty()).status
 _to_bytes: Final = int.to_bytes
 _pack_fixed64: Final = struct.Struct("<BQ").pack
 _pack_times: Final = struct.Struct("<BQBQ").pack
@@ -91,8 +94,6 @@ _code_fields: Final = {
 }
 _name_fields: Final = BoundedCache(lambda name: text_field(_NAME, name))
 _event_name_fields: Final = BoundedCache(lambda name: text_field(_EVENT_NAME, name))
-_local_flags: Final = [_pack_uint32(_HAS_IS_REMOTE | flags) for flags in range(_W3C_FLAGS + 1)]
-_remote_flags: Final = [_pack_uint32(_HAS_IS_REMOTE | _IS_REMOTE | flags) for flags in range(_W3C_FLAGS + 1)]
 
 
 def encode_span(span: ReadableSpan) -> bytes:
@@ -121,42 +122,48 @@ def _usual_message(span: Any) -> bytes:
         or not (parent is None or type(parent) is SpanContext)
         or type(name) is not str
         or type(kind) is not SpanKind
-        or type(status) is not Status
         or type(attributes) is not BoundedAttributes
         or type(events) is not BoundedList
         or type(links) is not BoundedList
     ):
         raise TypeError("an unusual span")
     trace_id, span_id, _, trace_flags, trace_state, _ = context
-    has_times = type(start) is int and type(end) is int and 0 < start <= INT64_MAX and 0 < end <= INT64_MAX
-    has_no_status = status._status_code is StatusCode.UNSET and status._description is None  # noqa: SLF001
-    flags, parent_id = _local_flags, b""
+    parent_id, is_remote = b"", False
     if parent is not None:
         _, number, is_remote, *_ = parent
-        flags = _remote_flags if is_remote else _local_flags
         parent_id = _PARENT_SPAN_ID + _to_bytes(number, 8, "big") if number else b""
+    has_more = attributes.dropped or events._dq or events.dropped or links._dq or links.dropped  # type: ignore[attr-defined]  # noqa: SLF001
     key_values: list[bytes] = []
-    put_attributes(key_values, attributes._dict)  # noqa: SLF001
+    # Nobody changes the attributes of a span that has ended; if someone did, it would be an exception.
+    put_items(key_values, attributes._dict.items(), ATTRIBUTE_LEVELS)  # noqa: SLF001
+    # At most ten parts: for more, `join` reserves memory to look at them.
     return b"".join(
         (
-            _TRACE_ID,
-            _to_bytes(trace_id, 16, "big"),
-            _SPAN_ID,
-            _to_bytes(span_id, 8, "big"),
+            _TRACE_ID + _to_bytes(trace_id, 16, "big") + _SPAN_ID + _to_bytes(span_id, 8, "big"),
             b"" if trace_state is _NO_TRACE_STATE else _trace_state(context),
             parent_id,
             _name_fields[name],
             _kind_fields[kind._value_],
-            _pack_times(_START_TIME_UNIX_NANO, start, _END_TIME_UNIX_NANO, end) if has_times else _times(span),
+            _pack_times(_START_TIME_UNIX_NANO, start, _END_TIME_UNIX_NANO, end)
+            if 0 < start <= INT64_MAX and 0 < end <= INT64_MAX
+            else _times(span),
             _ATTRIBUTES + _ATTRIBUTES.join(key_values) if key_values else b"",
-            count_field(_DROPPED_ATTRIBUTES_COUNT, attributes.dropped) if attributes.dropped else b"",
-            _repeated(_EVENTS, _event, events._dq) if events._dq else b"",  # type: ignore[attr-defined]  # noqa: SLF001
-            count_field(_DROPPED_EVENTS_COUNT, events.dropped) if events.dropped else b"",
-            _repeated(_LINKS, _link, links._dq) if links._dq else b"",  # type: ignore[attr-defined]  # noqa: SLF001
-            count_field(_DROPPED_LINKS_COUNT, links.dropped) if links.dropped else b"",
-            _UNSET if has_no_status else _status(span),
-            _FLAGS,
-            flags[trace_flags & _W3C_FLAGS],
+            _usual_lists(attributes, events, links) if has_more else b"",
+            _UNSET if status is _NO_STATUS else _status(span),
+            (_remote_flags if is_remote else _local_flags)[trace_flags & _W3C_FLAGS],
+        )
+    )
+
+
+def _usual_lists(attributes: Any, events: Any, links: Any) -> bytes:
+    """Return the fields that few spans have: events, links, and the numbers of what was dropped."""
+    return b"".join(
+        (
+            count_field(_DROPPED_ATTRIBUTES_COUNT, attributes.dropped),
+            _repeated(_EVENTS, _event, events._dq),  # noqa: SLF001 — as in `_usual_message`
+            count_field(_DROPPED_EVENTS_COUNT, events.dropped),
+            _repeated(_LINKS, _link, links._dq),  # noqa: SLF001
+            count_field(_DROPPED_LINKS_COUNT, links.dropped),
         )
     )
 
@@ -250,7 +257,7 @@ def _status(span: ReadableSpan) -> bytes:
 
 def _flags(span: ReadableSpan) -> bytes:
     parent = span.parent
-    return _FLAGS + _flags_of(span.context, is_remote=parent is not None and parent.is_remote)
+    return _flags_field(_FLAGS, span.context.trace_flags, is_remote=parent is not None and parent.is_remote)
 
 
 def _event(event: Event) -> bytes:
@@ -295,11 +302,15 @@ def _link_attributes(link: Link) -> bytes:
 
 
 def _link_flags(link: Link) -> bytes:
-    return _LINK_FLAGS + _flags_of(link.context, is_remote=link.context.is_remote)
+    return _flags_field(_LINK_FLAGS, link.context.trace_flags, is_remote=link.context.is_remote)
 
 
-def _flags_of(context: SpanContext, *, is_remote: bool) -> bytes:
-    return (_remote_flags if is_remote else _local_flags)[context.trace_flags & _W3C_FLAGS]
+def _flags_field(tag: bytes, trace_flags: int, *, is_remote: bool) -> bytes:
+    return tag + _pack_uint32(_HAS_IS_REMOTE | (_IS_REMOTE if is_remote else 0) | trace_flags & _W3C_FLAGS)
+
+
+_local_flags: Final = [_flags_field(_FLAGS, flags, is_remote=False) for flags in range(_W3C_FLAGS + 1)]
+_remote_flags: Final = [_flags_field(_FLAGS, flags, is_remote=True) for flags in range(_W3C_FLAGS + 1)]
 
 
 _Fields = Sequence[Callable[[Any], bytes]]
