@@ -64,17 +64,19 @@ def put_items(
     key_values: list[bytes],
     items: Iterable[tuple[object, object]],
     levels: int = ATTRIBUTE_LEVELS,
-    only_clean: bool = False,  # noqa: FBT001, FBT002 — a keyword takes longer, and this is called for each span
+    only_clean: bool = False,
 ) -> None:
     """Append attributes that nobody changes meanwhile: see `put_attributes`."""
     for key, value in items:
         kind = type(key)
-        # Keys of these two classes are equal exactly if their texts are. Another subclass of `str` may define equality by
-        # itself, and would find or replace the attributes of other keys.
-        if kind is str or kind is AttributeName:
+        if kind is str:
             known = _known[key]  # type: ignore[index]
-        elif only_clean:
+        elif only_clean and kind is not AttributeName:
             raise NotCleanError
+        elif issubclass(kind, str):
+            # The names of programs may be objects with more than their text, as Datasette's are. By the text alone, since such a class may
+            # define equality by itself, and would find or replace the attributes of other keys.
+            known = _known[str.__str__(key)]  # type: ignore[arg-type]
         else:
             known = KeyValues(key)
         kind = type(value)

@@ -120,7 +120,6 @@ def _usual_message(span: Any) -> bytes:
         type(span) is not ReadableSpan
         or type(context) is not SpanContext
         or not (parent is None or type(parent) is SpanContext)
-        or type(name) is not str
         or type(kind) is not SpanKind
         or type(attributes) is not BoundedAttributes
         or type(events) is not BoundedList
@@ -142,7 +141,8 @@ def _usual_message(span: Any) -> bytes:
             _TRACE_ID + _to_bytes(trace_id, 16, "big") + _SPAN_ID + _to_bytes(span_id, 8, "big"),
             b"" if trace_state is _NO_TRACE_STATE else _trace_state(context),
             parent_id,
-            _name_fields[name],
+            # The names of programs may be objects with more than their text, as Datasette's are. What is no text raises an exception.
+            _name_fields[name if type(name) is str else str.__str__(name)],
             _kind_fields[kind._value_],
             _pack_times(_START_TIME_UNIX_NANO, start, _END_TIME_UNIX_NANO, end)
             if 0 < start <= INT64_MAX and 0 < end <= INT64_MAX
