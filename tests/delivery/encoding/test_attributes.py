@@ -78,11 +78,13 @@ class Key(str):
         return hash("victim")
 
 
-def test_key_of_another_class_gets_no_headers_of_other_keys() -> None:
+def test_key_of_another_class_has_what_is_remembered_of_its_text() -> None:
     """Other keys do not get its headers."""
     assert decoded({Key("attacker"): 1}) == {"attacker": 1}
     assert decoded({"victim": 1}) == {"victim": 1}
     assert decoded({Key("attacker"): 1}) == {"attacker": 1}
+    assert "attacker" in module._known
+    assert {type(key) for key in module._known} == {str}
 
 
 def test_lone_surrogate_in_one_text_changes_no_other() -> None:

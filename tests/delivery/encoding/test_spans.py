@@ -143,6 +143,15 @@ def test_many_events_and_links(number: int) -> None:
     assert decoded(span).dropped_events_count == max(0, number - 128)
 
 
+class Name(str):
+    """A name that is an object with more than its text, as those of Datasette are."""
+
+    __slots__ = ("brief",)
+
+    def __str__(self) -> str:
+        return "shown differently"
+
+
 USUAL: Mapping[str, Mapping[str, Any]] = {
     "nothing": {},
     "attributes": {"attributes": {"text": "x", "number": 2**40, "list": [1, 2]}},
@@ -153,6 +162,7 @@ USUAL: Mapping[str, Mapping[str, Any]] = {
         )
     },
     "link": {"links": [Link(SpanContext(3, 4, True))]},
+    "names of another class": {"name": Name("db.query"), "attributes": {Name("db.system"): "sqlite"}},
 }
 
 
@@ -162,7 +172,7 @@ def test_usual_span_is_encoded_in_one_step(usual: Mapping[str, Any], change: Any
     """The bytes are those of the general way, field by field."""
     span = ended(change, **usual)
 
-    assert _usual_message(span) == _message(_SPAN_FIELDS, span)
+    assert _usual_message(span) == _message(_SPAN_FIELDS, span) == message_of_the_sdk(span).SerializeToString()
 
 
 def test_request_is_that_of_the_sdk() -> None:

@@ -31,7 +31,8 @@ The modules, from the general to the special:
 - `text`: fields of text, from any value.
 - `any_value`: any value as `AnyValue`. Fast path: a dict from exact class to encoder for scalars.
 - `headers`: the bytes before the value of each key, remembered by key and size within bounds.
-- `attributes`: mappings as fields. Fast path: for attributes of log records, with remembered headers.
+- `key_values`: attributes as a whole, remembered by key and value, as long as a key has few values.
+- `attributes`: mappings as fields, with what is remembered.
 - `declared`: attributes whose names are known before, for the code that is generated for a class of events.
 - `span_events`: span events that have the encoded attributes of their log record.
 - `log_records`, `spans`: the messages themselves.

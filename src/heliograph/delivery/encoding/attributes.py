@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Union
 
 from opentelemetry.attributes import BoundedAttributes
 
@@ -28,7 +28,7 @@ from heliograph.delivery.encoding.key_values import KeyValues
 from heliograph.semconv import AttributeName
 from heliograph.values.forms import form_of
 
-_known: Final = BoundedCache(KeyValues)
+_known: Final[BoundedCache[KeyValues[Union[str, int]]]] = BoundedCache(KeyValues)
 
 
 class NotCleanError(ValueError):
@@ -76,7 +76,7 @@ def put_items(
         elif issubclass(kind, str):
             # The names of programs may be objects with more than their text, as Datasette's are. By the text alone, since such a class may
             # define equality by itself, and would find or replace the attributes of other keys.
-            known = _known[str.__str__(key)]  # type: ignore[arg-type]
+            known = _known[str.__str__(key)]
         else:
             known = KeyValues(key)
         kind = type(value)

@@ -7,11 +7,13 @@ to encode them, so none of them is kept any more.
 
 from __future__ import annotations
 
-from typing import Final, Union
+from typing import Final, TypeVar, Union
 
 from heliograph.delivery.encoding.any_value import SCALAR_ENCODERS
 from heliograph.delivery.encoding.headers import HeadersOfKey
 from heliograph.delivery.encoding.text import utf8
+
+V = TypeVar("V", bound=Union[str, int])
 
 MAX_KEPT_VALUES: Final = 64
 """The largest number of attributes with one key that are kept."""
@@ -19,7 +21,7 @@ MAX_KEPT_BYTES: Final = 128
 """The size of the largest attribute that is kept."""
 
 
-class KeyValues(dict[Union[str, int], bytes]):
+class KeyValues(dict[V, bytes]):
     """The `KeyValue` of each value of one key, with its length before it, for `repeated_field`.
 
     Values are texts and integers, or booleans alone: ``True`` and 1 would be one value. They are of exactly these classes, since a subclass may
@@ -40,9 +42,9 @@ class KeyValues(dict[Union[str, int], bytes]):
         self.headers = HeadersOfKey(key)
         self._keeps_values = True
 
-    def __missing__(self, value: str | int) -> bytes:
+    def __missing__(self, value: V) -> bytes:
         if type(value) is str:
-            data = utf8(value)
+            data = utf8(value)  # type: ignore[arg-type]  # it was just checked
             key_value = self.headers[len(data)] + data
         else:
             message = SCALAR_ENCODERS[type(value)](value)
