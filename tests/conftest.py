@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import gc
 import logging
 import os
@@ -11,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import hypothesis
 import opentelemetry._logs._internal
@@ -19,7 +17,6 @@ import opentelemetry.metrics._internal
 import opentelemetry.trace
 import pytest
 
-import heliograph
 from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from heliograph.telemetry.observers import observers
@@ -47,8 +44,10 @@ for _name in list(os.environ):
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Hundreds of tests start a program. Each would compile all of heliograph again where PYTHONDONTWRITEBYTECODE is set.
-compileall.compile_dir(Path(heliograph.__file__).parent, quiet=2)
+# Without files of bytecode, each program that a test starts would compile the modules that it imports, and each process of
+# pytest-xdist would rewrite the assertions of all tests, which takes longer than to run most of them.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _LONGEST_ID = 50
 """The longest text that is part of a test's name."""
