@@ -21,7 +21,6 @@ from shapes import NOTHING, SHAPES, Shape, documented_rows, shapes
 
 from heliograph import Attribute, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
-from heliograph.schema.model.event import EventSchema
 from heliograph.schema.read import field, typed_attributes
 from heliograph.schema.read.event import EventReader
 from heliograph.values.attributes import without_opted_out
@@ -38,10 +37,11 @@ POLICIES = [
 ]
 
 
-def schema_of(*hints: Any, policy: PrivacyPolicy | None = None) -> EventSchema:
+def reader_of(*hints: Any, policy: PrivacyPolicy | None = None) -> EventReader:
+    """Return a reader of events with a field for each hint. To make one takes longer than to read many events."""
     fields = [(f"field_{index}", hint) for index, hint in enumerate(hints)]
     cls = make_dataclass("ShapeEvent", fields, bases=(Event,), namespace={"name": "shape"})
-    return compile_schema(cls, namespace="app", policy=policy or POLICIES[0])
+    return EventReader(compile_schema(cls, namespace="app", policy=policy or POLICIES[0]))
 
 
 @contextmanager
@@ -54,21 +54,21 @@ def no_short_cuts() -> Iterator[None]:
         yield
 
 
-def read(schema: EventSchema, event: Any, *, carefully: bool = False) -> str:
+def read(reader: EventReader, event: Any, *, carefully: bool = False) -> str:
     """Return the attributes with their order and types, and the violations, as text."""
-    reader, violations = EventReader(schema), []  # type: tuple[EventReader, list[Any]]
+    violations: list[Any] = []
     if not carefully:
         attributes = reader.attributes(event, violations)
         assert repr(attributes) == repr(reader.attributes(event, None))  # validation does not change them
     else:
         with no_short_cuts():
-            attributes = without_opted_out(reader._attributes_by_field(event, violations), schema.policy)
+            attributes = without_opted_out(reader._attributes_by_field(event, violations), reader.schema.policy)
     types = [(type(value), *map(type, value if isinstance(value, list) else ())) for value in attributes.values()]
     return repr((list(attributes.items()), types, sorted(map(str, violations))))
 
 
-def assert_same(schema: EventSchema, event: Any) -> None:
-    assert read(schema, event) == read(schema, event, carefully=True)
+def assert_same(reader: EventReader, event: Any) -> None:
+    assert read(reader, event) == read(reader, event, carefully=True)
 
 
 def values_of(shape: Shape) -> list[object]:
@@ -87,18 +87,18 @@ def test_each_documented_shape(name: str, shape: Shape) -> None:
         (shape.hint, Any) if "opt-in" in name else (shape.hint, shape.hint | None) if shape.hint is not Any else (Any,)
     )
     for policy in POLICIES:
-        schema = schema_of(*hints, policy=policy)
+        reader = reader_of(*hints, policy=policy)
         for value in (*values_of(shape), None):
-            assert_same(schema, schema.event_class(*[value] * len(hints)))
+            assert_same(reader, reader.schema.event_class(*[value] * len(hints)))
 
 
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_values_are_good_odd_and_invalid(name: str, shape: Shape) -> None:
     """The table says what its values are."""
-    schema = schema_of(shape.hint)
+    reader = reader_of(shape.hint)
     for value in values_of(shape):
         violations: list[Any] = []
-        EventReader(schema).attributes(schema.event_class(value), violations)
+        reader.attributes(reader.schema.event_class(value), violations)
         assert bool(violations) == (value is shape.invalid)
 
 
@@ -118,9 +118,9 @@ def test_each_shape_in_containers(name: str, shape: Shape) -> None:
     """In lists, dicts, tuples and unions, too."""
     hint = str if "opt-in" in name else shape.hint  # its attribute name can be used once
     hints, puts = zip(*in_containers(hint))
-    schema = schema_of(*hints)
+    reader = reader_of(*hints)
     for value in values_of(shape):
-        assert_same(schema, schema.event_class(*(put(value) for put in puts)))
+        assert_same(reader, reader.schema.event_class(*(put(value) for put in puts)))
 
 
 @pytest.mark.parametrize("privacy", Privacy)
@@ -131,18 +131,18 @@ def test_each_shape_with_each_privacy(name: str, shape: Shape, privacy: Privacy)
         return
     private = Annotated[shape.hint, Attribute(privacy=privacy)]
     inner = make_dataclass("Inner", [("sku", private), ("other", shape.hint)])
-    schema = schema_of(private, inner, list[inner], inner | None)
+    reader = reader_of(private, inner, list[inner], inner | None)
     for value in (*values_of(shape), None):
-        event = schema.event_class(value, inner(value, value), [inner(value, value)], inner(value, None))
-        assert_same(schema, event)
+        event = reader.schema.event_class(value, inner(value, value), [inner(value, value)], inner(value, None))
+        assert_same(reader, event)
 
 
 @settings(max_examples=200)
 @given(st.lists(annotated_values(), min_size=1, max_size=4), st.sampled_from(POLICIES))
 def test_any_event(pairs: list[tuple[Any, Any]], policy: PrivacyPolicy) -> None:
     """One odd field does not change how the others are read."""
-    schema = schema_of(*(hint for hint, _ in pairs), policy=policy)
-    assert_same(schema, schema.event_class(*(value for _, value in pairs)))
+    reader = reader_of(*(hint for hint, _ in pairs), policy=policy)
+    assert_same(reader, reader.schema.event_class(*(value for _, value in pairs)))
 
 
 @settings(max_examples=200)
@@ -152,8 +152,8 @@ def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
     _, shape = data.draw(st.sampled_from(shapes()))
     _, other = data.draw(st.sampled_from(shapes()))
     value = data.draw(st.sampled_from(values_of(other)) | ODD)
-    schema = schema_of(shape.hint)
-    assert_same(schema, schema.event_class(value))
+    reader = reader_of(shape.hint)
+    assert_same(reader, reader.schema.event_class(value))
 
 
 @pytest.mark.parametrize("count", [63, 64, 65, 101, 9_999, 10_000, 10_001])
@@ -175,8 +175,8 @@ def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
 )
 def test_limits_of_number(hint: Any, make: Any, count: int) -> None:
     """They limit the attributes of a dict, and the values inside of one property."""
-    schema = schema_of(hint)
-    assert_same(schema, schema.event_class(make(count)))
+    reader = reader_of(hint)
+    assert_same(reader, reader.schema.event_class(make(count)))
 
 
 def nested(depth: int, container: Any) -> object:
@@ -190,13 +190,13 @@ def nested(depth: int, container: Any) -> object:
 @pytest.mark.parametrize("hint", [Any, dict[str, Any], dict, list, list[Any], dict[str, list[Any]]], ids=range(6))
 def test_limits_of_depth(hint: Any, depth: int) -> None:
     """They limit the levels of keys, and of values inside of one another."""
-    schema = schema_of(hint)
+    reader = reader_of(hint)
     for container in (lambda value: {"a": value}, lambda value: [value], lambda value: {"a": [value]}):
-        assert_same(schema, schema.event_class(nested(depth, container)))
+        assert_same(reader, reader.schema.event_class(nested(depth, container)))
 
 
-SCHEMAS_OF_DICTS = {
-    hint: schema_of(hint, Annotated[int, Attribute("app.shape.field_0.sku")])
+READERS_OF_DICTS = {
+    hint: reader_of(hint, Annotated[int, Attribute("app.shape.field_0.sku")])
     for hint in (dict, dict[str, int], dict[str, dict[str, int]], Any, list[dict])
 }
 KEYS = ["a", "", "a.b", "x" * 128, "x" * 129, "\n", "ž", "\udc80", "\\udc80", "sku", "field_1"]
@@ -213,7 +213,7 @@ def test_keys_of_dicts(first: str, second: str) -> None:
         (Any, deep),
         (list[dict], [flat]),
     ):
-        assert_same(SCHEMAS_OF_DICTS[hint], SCHEMAS_OF_DICTS[hint].event_class(value, 7))
+        assert_same(READERS_OF_DICTS[hint], READERS_OF_DICTS[hint].schema.event_class(value, 7))
 
 
 class Reluctant:
@@ -242,9 +242,9 @@ class ReluctantKey(str):
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_no_code_of_a_class_runs(name: str, shape: Shape) -> None:
     """A class is not asked to find out if a value is common, nor is a key asked if it equals another."""
-    schema = schema_of(shape.hint)
+    reader = reader_of(shape.hint)
     for value in (Reluctant(), [Reluctant()], {"sku": Reluctant()}, {ReluctantKey("sku"): 1}):
-        assert_same(schema, schema.event_class(value))
+        assert_same(reader, reader.schema.event_class(value))
 
 
 @dataclass
@@ -288,6 +288,6 @@ Untyped.__annotations__ = {"data": Annotated[dict, Attribute(privacy=Privacy.MAS
 )
 def test_types_without_a_common_case(hint: Any, value: object) -> None:
     """Their values are read with care, whatever is around them."""
-    schema = schema_of(hint, int)
-    assert_same(schema, schema.event_class(value, 1))
-    assert_same(schema, schema.event_class("x", 1))
+    reader = reader_of(hint, int)
+    assert_same(reader, reader.schema.event_class(value, 1))
+    assert_same(reader, reader.schema.event_class("x", 1))
