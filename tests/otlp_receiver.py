@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import gzip
 import threading
+from dataclasses import dataclass
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -28,6 +30,19 @@ MESSAGES: Final = {
 IDS: Final = {"traceId", "spanId", "parentSpanId"}
 
 
+@dataclass(frozen=True)
+class Request:
+    """A request that has arrived."""
+
+    path: str
+    body: bytes
+
+    @cached_property
+    def decoded(self) -> Json:
+        """The message, which is decoded once: a test looks at all that arrived again and again until it is enough."""
+        return _to_json(MESSAGES[self.path].FromString(self.body))
+
+
 class Receiver:
     """A server on a free port of 127.0.0.1, for the time of a `with` block, that keeps every request, duplicates too.
 
@@ -35,7 +50,7 @@ class Receiver:
     """
 
     def __init__(self) -> None:
-        self._requests: list[tuple[str, bytes]] = []
+        self._requests: list[Request] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -63,10 +78,10 @@ class Receiver:
 
     def raw(self) -> bytes:
         """Return the bodies of all requests, decompressed, in the order of arrival."""
-        return b"".join(body for _, body in self._requests)
+        return b"".join(request.body for request in self._requests)
 
     def _decoded(self, path: str) -> list[Json]:
-        return [_to_json(MESSAGES[path].FromString(body)) for at, body in list(self._requests) if at == path]
+        return [request.decoded for request in list(self._requests) if request.path == path]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         requests = self._requests
@@ -76,7 +91,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                requests.append((self.path, body))
+                requests.append(Request(self.path, body))
                 self.send_response(200)
                 self.send_header("Content-Type", "application/x-protobuf")
                 self.send_header("Content-Length", "0")

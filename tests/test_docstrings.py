@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,18 @@ FRAGMENT = re.compile(
 ENTRY = re.compile(r"^ +\w+: +(\S.*)$", flags=re.MULTILINE)
 
 
-def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the line and the text of every docstring of a module, those of constants included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.lineno, node.value.value
+def nodes(path: Path) -> Iterator[ast.AST]:
+    return ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@cache
+def docstrings(path: Path) -> list[tuple[int, str]]:
+    """Return the line and the text of every docstring of a module, those of constants included."""
+    return [
+        (node.lineno, node.value.value)
+        for node in nodes(path)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
 
 
 FILES = [*sorted(SOURCES.rglob("*.py")), *sorted(TESTS.rglob("*.py"))]
@@ -56,6 +64,6 @@ def test_docstrings_of_tests_are_sentences_of_their_own(path: Path) -> None:
 def test_no_function_is_called_underscore() -> None:
     """A dispatch on our own types is a `match`, so that mypy reports a forgotten type."""
     for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 assert node.name != "_", f"{path}:{node.lineno}"

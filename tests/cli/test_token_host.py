@@ -16,7 +16,7 @@ from heliograph import hookimpl
 from heliograph.cli.main import cli
 from heliograph.hooks.plugins import Plugins
 from otlp_receiver import Receiver
-from processes import clean_environment, run
+from processes import DATASETTE, clean_environment, run
 
 
 @pytest.mark.parametrize("command", [["list"], ["show", "0" * 12], ["revoke", "0" * 12], ["verify"]])
@@ -71,7 +71,7 @@ def test_folder_that_does_not_exist(tmp_path: Path) -> None:
 def test_internal_database_of_datasette(tmp_path: Path) -> None:
     """The tables are created where Datasette has started, and Datasette accepts the token."""
     pytest.importorskip("datasette")
-    command = [sys.executable, "-m", "datasette", "--internal", "internal.db", "--get", "/-/actor.json"]
+    command = [*DATASETTE, "--internal", "internal.db", "--get", "/-/actor.json"]
     environment = clean_environment(
         DATASETTE_LOAD_PLUGINS="heliograph", HELIOGRAPH_TOKEN_HANDLERS="database", NO_PROXY="127.0.0.1"
     )

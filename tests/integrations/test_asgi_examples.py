@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from backends import free_port, wait_until
 from heliograph import Host, Settings, TokenRestrictions
 from heliograph.tokens.stored.operations import issue, revoke
 from otlp_receiver import Receiver
-from processes import EXAMPLES, Server, clean_environment, otlp, serving
+from processes import EXAMPLES, Server, clean_environment, http_client, otlp, serving
 
 SECRET = "the secret of the examples"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -134,14 +133,11 @@ def test_traceparent_of_an_outsider_changes_nothing(
     """It can neither switch our events and spans off, nor force them to be sampled. Baggage is not copied."""
     with Receiver() as receiver:
         with running(tmp_path, "starlette_app", receiver, OTEL_TRACES_SAMPLER=f"parentbased_{sampler}") as server:
-            for flags in ("00", "01"):
-                headers = {
-                    "traceparent": f"00-{TRACE}-b7ad6b7169203331-{flags}",
-                    "baggage": "user.id=mallory",
-                    "Authorization": f"Bearer {tokens['valid']}",
-                }
-                url = f"{server.url}/users/bot/ban"
-                assert httpx.post(url, headers=headers, trust_env=False, timeout=30).status_code == 200
+            headers = {"baggage": "user.id=mallory", "Authorization": f"Bearer {tokens['valid']}"}
+            with http_client(server.url) as client:
+                for flags in ("00", "01"):
+                    headers["traceparent"] = f"00-{TRACE}-b7ad6b7169203331-{flags}"
+                    assert client.post("/users/bot/ban", headers=headers).status_code == 200
         events = [log for log in receiver.logs() if log.event_name == "forum.ban_user"]
         found = receiver.spans()
 

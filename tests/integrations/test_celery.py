@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,7 @@ SECRET = "the secret of the tasks"
 ROOT = {"id": "root"}
 POOLS = ["solo", "prefork", "threads", "gevent", "eventlet"]
 TIMEOUT_SECONDS = 120.0
+EXAMPLE_ACTORS = [f"actor{number}" for number in range(20)]
 
 
 @pytest.fixture(autouse=True)
@@ -484,18 +486,27 @@ def worker_command(app: str, pool: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "celery", "--app", app, *arguments, "worker", *pool_arguments]
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, pool: str) -> None:
-    """Retries, chains, groups, chords, links, and tasks that tasks send: by two actors, and by nobody."""
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with an application and with tasks that wait. The worker of each test has a copy of it."""
+    directory = tmp_path_factory.mktemp("sent")
     for name in ("queue", "done", "results"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "tasks.py").write_text(PRELUDE + APP)
+        (directory / name).mkdir()
+    (directory / "tasks.py").write_text(PRELUDE + APP)
+    environment = program_environment(OTEL_SDK_DISABLED="true", HELIOGRAPH_SECRET=SECRET, **FILE_BROKER)
+    ended = run([sys.executable, "-c", SEND], cwd=directory, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    return directory
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, sent: Path, pool: str) -> None:
+    """Retries, chains, groups, chords, links, and tasks that tasks send: by two actors, and by nobody."""
+    shutil.copytree(sent, tmp_path, dirs_exist_ok=True)
     total = 3 * sum(EXPECTED.values())
     with Receiver() as receiver:
         environment = program_environment(**otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET), **FILE_BROKER)
         environment["OTEL_TRACES_EXPORTER"] = environment["OTEL_METRICS_EXPORTER"] = "none"
-        sent = run([sys.executable, "-c", SEND], cwd=tmp_path, env=environment)
-        assert sent.returncode == 0, sent.stderr
         with working(worker_command("tasks", pool), tmp_path, environment) as output:
             wait_until(lambda: len(list((tmp_path / "done").iterdir())) >= total, timeout_seconds=TIMEOUT_SECONDS)
         logs = [log for log in receiver.logs() if log.event_name == "test.ran"]
@@ -510,34 +521,46 @@ def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, pool: str) -> Non
     assert "heliograph" not in output()
 
 
-@pytest.mark.parametrize("pool", POOLS)
-def test_200_tasks_of_20_actors_of_the_example(tmp_path: Path, pool: str) -> None:
-    """Requests to a web app send tasks, and the receiver sees the owner of the token of each: never another task's."""
-    queue = tmp_path / "queue"
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the tasks that requests of 20 actors to the web app of the example have sent."""
+    directory = tmp_path_factory.mktemp("asked")
     with Host(Settings(secret=(SECRET,))) as host:
-        tokens = {f"actor{n}": host.call(host.create_token, f"actor{n}") for n in range(20)}
+        tokens = {actor: host.call(host.create_token, actor) for actor in EXAMPLE_ACTORS}
     port = free_port()
     web = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "celery_app:web", "--port", str(port)]
     with Receiver() as receiver:
-        environment = program_environment(
-            **otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET, FORUM_QUEUE=str(queue), OTEL_METRICS_EXPORTER="none"),
-            **FILE_BROKER,
-        )
-        with serving(web, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+        environment = example_environment(directory / "queue", **otlp(receiver.endpoint))
+        with serving(web, port=port, log=directory / "log", env=environment, cwd=directory) as server:
             # Kombu creates the file of the bindings in two steps, so the first task is sent alone.
             assert requests_of(server, tokens, 0) == [200] * 3
             with ThreadPoolExecutor(20) as clients:
                 answers = list(clients.map(lambda number: requests_of(server, tokens, number), range(1, 67)))
             assert answers == [[200] * 3] * 66
             assert server.post("/users/nobody/ban").status == 401
-            with working(worker_command("celery_app", pool, "--workdir", str(EXAMPLES)), tmp_path, environment):
-                wait_until(lambda: len(events_of(receiver)) >= 67 * 4, timeout_seconds=TIMEOUT_SECONDS)
+            server.stop()
+        assert events_of(receiver) == []
+    return directory / "queue"
+
+
+def example_environment(queue: Path, **variables: str) -> dict[str, str]:
+    return program_environment(HELIOGRAPH_SECRET=SECRET, FORUM_QUEUE=str(queue), **FILE_BROKER, **variables)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_200_tasks_of_20_actors_of_the_example(tmp_path: Path, asked: Path, pool: str) -> None:
+    """Requests to a web app send tasks, and the receiver sees the owner of the token of each: never another task's."""
+    queue = shutil.copytree(asked, tmp_path / "queue")
+    with Receiver() as receiver:
+        environment = example_environment(queue, **otlp(receiver.endpoint, OTEL_METRICS_EXPORTER="none"))
+        with working(worker_command("celery_app", pool, "--workdir", str(EXAMPLES)), tmp_path, environment):
+            wait_until(lambda: len(events_of(receiver)) >= 67 * 4, timeout_seconds=TIMEOUT_SECONDS)
         events = events_of(receiver)
     assert not (EXAMPLES / "control").exists()
     owners = [(str(log.attributes[f"{log.event_name}.user.username"]), log.attributes.get("user.id")) for log in events]
     assert len(owners) == 67 * 4
     assert [each for each in owners if each[1] != (each[0].partition("-")[0] or None)] == []
-    assert {owner for _, owner in owners} == {None, *tokens}
+    assert {owner for _, owner in owners} == {None, *EXAMPLE_ACTORS}
 
 
 def requests_of(server: Server, tokens: dict[str, str], number: int) -> list[int]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from backends import free_port, wait_until
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
 from packages import require
-from processes import EXAMPLES, datasette, otlp, program_environment, run, serving
+from processes import EXAMPLES, datasette, http_client, otlp, program_environment, run, serving
 
 SECRET = "the secret of the examples"
 CONTEXT = "client.address,user_agent.original,http.route,url.path,http.request.method"
@@ -73,8 +72,8 @@ def test_event_shows_its_request(tmp_path: Path, server: str) -> None:
             prepared = run([sys.executable, str(EXAMPLES / "django_app.py"), "migrate"], cwd=tmp_path, env=environment)
             assert prepared.returncode == 0, prepared.stderr
         with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as process:
-            url = f"{process.url}/users/dstok_secret/ban?key=secret"
-            answer = httpx.post(url, headers=headers(token), trust_env=False, timeout=30)
+            with http_client(process.url) as client:
+                answer = client.post("/users/dstok_secret/ban?key=secret", headers=headers(token))
             assert answer.status_code == 200, process.output()
             wait_until(lambda: any(log.event_name == "forum.ban_user" for log in receiver.logs()), timeout_seconds=30)
         [event] = [log for log in receiver.logs() if log.event_name == "forum.ban_user"]
@@ -93,7 +92,8 @@ def test_rejected_token_shows_its_request(tmp_path: Path) -> None:
             **otlp(receiver.endpoint), HELIOGRAPH_SECRET=SECRET, HELIOGRAPH_CONTEXT=CONTEXT
         )
         with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as process:
-            answer = httpx.post(f"{process.url}/users/a/ban", headers=headers(token), trust_env=False, timeout=30)
+            with http_client(process.url) as client:
+                answer = client.post("/users/a/ban", headers=headers(token))
             assert answer.status_code == 401
             wait_until(receiver.logs, timeout_seconds=30)
         [event] = receiver.logs()
@@ -113,13 +113,12 @@ def test_datasette(tmp_path: Path) -> None:
         variables = {**otlp(receiver.endpoint), "HELIOGRAPH_CONTEXT": CONTEXT, "NO_PROXY": "127.0.0.1"}
         variables["OTEL_TRACES_SAMPLER"] = "always_off"
         with datasette(tmp_path, *arguments, **variables) as server:
-            answer = httpx.post(
-                f"{server.url}/prefix/data/-/create",
-                json={"table": "t", "row": {"id": 1}},
-                headers={"User-Agent": "a browser"},
-                trust_env=False,
-                timeout=30,
-            )
+            with http_client(server.url) as client:
+                answer = client.post(
+                    "/prefix/data/-/create",
+                    json={"table": "t", "row": {"id": 1}},
+                    headers={"User-Agent": "a browser"},
+                )
             assert answer.status_code == 201, answer.text
             wait_until(lambda: any(log.event_name == "datasette.create_table" for log in receiver.logs()))
         [event] = [log for log in receiver.logs() if log.event_name == "datasette.create_table"]

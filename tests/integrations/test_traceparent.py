@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from backends import Span, free_port, wait_until
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
 from packages import require
-from processes import EXAMPLES, Server, otlp, program_environment, run, serving
+from processes import EXAMPLES, Server, http_client, otlp, program_environment, run, serving
 
 SECRET = "the secret of the examples"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -27,15 +26,12 @@ FRAMEWORKS = {
 
 
 def requests_of_an_outsider(server: Server, token: str) -> None:
-    for flags in FLAGS:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "traceparent": f"00-{TRACE}-{PARENT}-{flags}",
-            "tracestate": "vendor=secret",
-            "baggage": "user.id=mallory",
-        }
-        answer = httpx.post(f"{server.url}/users/bot/ban?key=secret", headers=headers, trust_env=False, timeout=30)
-        assert answer.status_code == 200, server.output()
+    headers = {"Authorization": f"Bearer {token}", "tracestate": "vendor=secret", "baggage": "user.id=mallory"}
+    with http_client(server.url) as client:
+        for flags in FLAGS:
+            headers["traceparent"] = f"00-{TRACE}-{PARENT}-{flags}"
+            answer = client.post("/users/bot/ban?key=secret", headers=headers)
+            assert answer.status_code == 200, server.output()
 
 
 def arrived(tmp_path: Path, framework: str, kind: str, sampler: str) -> tuple[list[str], list[Span]]:

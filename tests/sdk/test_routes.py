@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 from backends import free_port
 from heliograph.version import __version__
-from processes import clean_environment, run
+from processes import WITHOUT_PANDAS, clean_environment, run
 
 CONFIGURE = "import heliograph; heliograph.configure(heliograph.Settings(flush_timeout_millis=1))"
 WITH_LOG = "import logging; logging.basicConfig(level=logging.INFO, format='%(levelname)s %(name)s %(message)s')"
@@ -87,9 +87,8 @@ def test_line_of_datasettes_plugin(tmp_path: Path) -> None:
     alone = {"DATASETTE_LOAD_PLUGINS": "heliograph"}
 
     def line(**environ: str) -> str:
-        ran = program(
-            tmp_path, WITH_LOG, start, "import sys; print('opentelemetry.sdk._logs' in sys.modules)", **environ
-        )
+        imported = "print('opentelemetry.sdk._logs' in sys.modules)"
+        ran = program(tmp_path, WITHOUT_PANDAS, WITH_LOG, start, imported, **environ)
         found = line_of(ran)
         assert ran.stdout.strip() == str("exports nothing" not in found)
         return found

@@ -585,7 +585,7 @@ def test_switch_of_protocols_is_no_interim_response() -> None:
         ("gzip", b"not compressed", Action.HOLD),
         ("gzip", gzip.compress(PARTIAL)[:12], Action.HOLD),
         ("br", b"unknown", Action.HOLD),
-        ("gzip", gzip.compress(bytes(50 * 2**20)), Action.HOLD),
+        ("gzip", gzip.compress(bytes(50 * 2**20), 1), Action.HOLD),
     ],
 )
 def test_compressed_response_is_read(encoding: str, body: bytes, action: Action) -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import sqlite3
-import sys
 import time
 import urllib.request
 from collections import Counter
@@ -24,7 +23,7 @@ from backends import free_port, wait_until
 from heliograph import Host, Settings
 from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
-from processes import EXAMPLES, Server, clean_environment, datasette, otlp, run
+from processes import DATASETTE, EXAMPLES, Server, clean_environment, datasette, otlp, run
 
 SECRET = "the secret of the processes"
 
@@ -146,7 +145,7 @@ def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: R
 
 def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
     """`datasette --get` calls no `shutdown` hook: its telemetry is sent when the interpreter exits."""
-    command = [sys.executable, "-m", "datasette", *ARGUMENTS, "--secret", SECRET, "--get", "/data.json"]
+    command = [*DATASETTE, *ARGUMENTS, "--secret", SECRET, "--get", "/data.json"]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(receiver.endpoint))
 
     ended = run(command, cwd=directory, env=environment)
@@ -161,7 +160,7 @@ def test_create_token_command_sends_its_telemetry_at_exit(
     directory: Path, receiver: Receiver, variables: dict[str, str]
 ) -> None:
     """The span and the event of the creation have arrived when the command ends. It has no option for the internal database."""
-    command = [sys.executable, "-m", "datasette", "create-token", "root", "--secret", SECRET]
+    command = [*DATASETTE, "create-token", "root", "--secret", SECRET]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **variables, **otlp(receiver.endpoint))
 
     ended = run(command, cwd=directory, env=environment)
@@ -175,7 +174,7 @@ def test_create_token_command_sends_its_telemetry_at_exit(
 
 def test_create_token_command_ends_while_the_backend_does_not_answer(directory: Path) -> None:
     """The token is printed, whatever happens to the telemetry."""
-    command = [sys.executable, "-m", "datasette", "create-token", "root", "--secret", SECRET]
+    command = [*DATASETTE, "create-token", "root", "--secret", SECRET]
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = clean_environment(DATASETTE_LOAD_PLUGINS="heliograph", **otlp(endpoint))

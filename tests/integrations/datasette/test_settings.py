@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 from datasette.utils import StartupError
 
-from processes import clean_environment, run
+from processes import DATASETTE, clean_environment, run
 
 BAD_ENVIRONMENT = {
     "HELIOGRAPH_SIGNALS": "smoke",
@@ -28,7 +27,7 @@ def plugins(request: pytest.FixtureRequest) -> str:
 def datasette(directory: Path, plugins: str, *arguments: str, **variables: str) -> CompletedProcess[str]:
     """Run a `datasette` command to its end."""
     environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
-    return run([sys.executable, "-m", "datasette", *arguments], cwd=directory, env=environment)
+    return run([*DATASETTE, *arguments], cwd=directory, env=environment)
 
 
 @pytest.mark.anyio

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from backends import free_port, wait_until
 from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
 from packages import require
-from processes import EXAMPLES, otlp, program_environment, run, serving
+from processes import EXAMPLES, http_client, otlp, program_environment, run, serving
 
 ROUNDS = 50
 """With four requests in each, and six where async views are served, these are 200 requests and more."""
@@ -66,18 +66,30 @@ class User:
     token: str
 
 
-def environment(directory: Path, endpoint: str) -> dict[str, str]:
-    variables = otlp(endpoint, HELIOGRAPH_SECRET="secret", FORUM_DATABASE=str(directory / "forum.db"))
-    variables |= {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "PYTHONWARNINGS": "ignore"}
-    environment = program_environment(**variables)
+def environment(database: Path, **variables: str) -> dict[str, str]:
+    environment = program_environment(
+        HELIOGRAPH_SECRET="secret", FORUM_DATABASE=str(database), PYTHONWARNINGS="ignore", **variables
+    )
     return {**environment, "PYTHONPATH": f"{environment['PYTHONPATH']}:{EXAMPLES}"}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[User]]:
+    """A database with users, which each test copies, and the users."""
+    for package in ("django", "rest_framework"):
+        require(package)
+    directory = tmp_path_factory.mktemp("prepared")
+    variables = environment(directory / "forum.db", OTEL_SDK_DISABLED="true")
+    ended = run([sys.executable, "-c", PREPARE], cwd=directory, env=variables)
+    assert ended.returncode == 0, ended.stderr
+    return directory / "forum.db", [User(*each) for each in json.loads(ended.stdout)]
 
 
 def requests_of(url: str, user: User, number: int, *, has_async_views: bool) -> list[int]:
     """Make a request of each kind as a user, who bans and unbans users whose names begin with the user's id."""
     name = f"{user.id}-{number}"
     session = {"Cookie": f"sessionid={user.session}"}
-    with httpx.Client(base_url=url, trust_env=False, timeout=60) as client:
+    with http_client(url) as client:
         answers = [
             client.post(f"/users/{name}-sync/ban", headers=session),
             client.post(f"/users/ban?username={name}-stream-0&username={name}-stream-1", headers=session),
@@ -93,21 +105,20 @@ def requests_of(url: str, user: User, number: int, *, has_async_views: bool) -> 
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_each_event_has_the_user_of_its_request(tmp_path: Path, server: str) -> None:
+def test_each_event_has_the_user_of_its_request(tmp_path: Path, prepared: tuple[Path, list[User]], server: str) -> None:
     """Sync and async views, sync and async streams, a token that is verified in the view, and nobody: never another request's."""
     # Greenlets share one running event loop, and asgiref starts no second one.
     has_async_views = "gevent" not in server
     total = ROUNDS * (8 if has_async_views else 5) + 2
-    for package in ("django", "rest_framework", *server.split(", ")[:1], *(() if has_async_views else ("gevent",))):
+    for package in (*server.split(", ")[:1], *(() if has_async_views else ("gevent",))):
         require(package)
     port = free_port()
     command = [sys.executable, "-m", *SERVERS[server]]
     command.append(f"127.0.0.1:{port}" if "gunicorn" in server else str(port))
+    database, users = prepared
     with Receiver() as receiver:
-        variables = environment(tmp_path, receiver.endpoint)
-        prepared = run([sys.executable, "-c", PREPARE], cwd=tmp_path, env=variables)
-        assert prepared.returncode == 0, prepared.stderr
-        users = [User(*each) for each in json.loads(prepared.stdout)]
+        exporters = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
+        variables = environment(Path(shutil.copy(database, tmp_path)), **otlp(receiver.endpoint, **exporters))
         with serving(command, port=port, log=tmp_path / "log", env=variables, cwd=tmp_path) as process:
             with ThreadPoolExecutor(ACTORS) as clients:
                 answers = list(
@@ -119,7 +130,7 @@ def test_each_event_has_the_user_of_its_request(tmp_path: Path, server: str) -> 
                     )
                 )
             assert answers == [[200] * (6 if has_async_views else 4)] * ROUNDS, process.output()
-            with httpx.Client(base_url=process.url, trust_env=False, timeout=60) as client:
+            with http_client(process.url) as client:
                 # A session that begins, and a token beside the session of somebody else.
                 assert client.post("/login", json={"username": "root", "password": "password"}).status_code == 200
                 assert client.post("/users/1-login/ban").status_code == 200
