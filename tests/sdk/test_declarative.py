@@ -40,11 +40,25 @@ with configure(plugins=[Plugin()]) as host:
 
 CATCH = """
 from heliograph import SettingsError
-try:
-    configure(plugins=[Plugin()])
-except SettingsError as error:
-    report(problems=list(error.problems))
+for file in sys.argv[1:]:
+    os.environ["OTEL_CONFIG_FILE"] = file
+    try:
+        configure(plugins=[Plugin()])
+    except SettingsError as error:
+        report(problems=list(error.problems))
 """
+
+UNUSABLE = {
+    "missing": (None, "otel.yaml' cannot be used: "),
+    "another format": ("file_format: 7\n", "otel.yaml' cannot be used: "),
+    "an unknown exporter": (HEAD + TRACES.replace("otlp_http", "pigeon"), "pigeon"),
+    "another schema": (
+        HEAD + "tracer_provider: [canary]",
+        "it does not match OpenTelemetry's schema at tracer_provider (",
+    ),
+    "another syntax": (HEAD + "tracer_provider: {{canary", "it is not YAML (line "),
+}
+"""The content of files that cannot be used, and a part of their problem."""
 
 
 def write(folder: Path, *parts: str, endpoint: str = "http://127.0.0.1:9") -> str:
@@ -128,28 +142,23 @@ def test_file_that_disables_telemetry(tmp_path: Path, receiver: Receiver) -> Non
     assert (receiver.spans(), receiver.logs()) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (None, "otel.yaml' cannot be used: "),
-        ("file_format: 7\n", "otel.yaml' cannot be used: "),
-        (HEAD + TRACES.replace("otlp_http", "pigeon"), "pigeon"),
-        (HEAD + "tracer_provider: [canary]", "it does not match OpenTelemetry's schema at tracer_provider ("),
-        (HEAD + "tracer_provider: {{canary", "it is not YAML (line "),
-    ],
-    ids=["missing", "another format", "an unknown exporter", "another schema", "another syntax"],
-)
-def test_file_that_cannot_be_used_is_an_error(tmp_path: Path, content: str | None, problem: str) -> None:
+@pytest.fixture(scope="module")
+def problems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The problems of each unusable file, found in one process: it goes on as if it had not seen the one before."""
+    files = []
+    for name, (content, _) in UNUSABLE.items():
+        folder = tmp_path_factory.mktemp(name)
+        files.append(str(folder / "otel.yaml") if content is None else write(folder, content))
+    ran = python(CATCH, *files)
+    return dict(zip(UNUSABLE, [report["problems"] for report in ran.reports], strict=True))
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_file_that_cannot_be_used_is_an_error(problems: dict[str, list[str]], name: str) -> None:
     """It is one line with the file and the reason."""
-    file = tmp_path / "otel.yaml"
-    if content is not None:
-        file.write_text(content.format(endpoint="http://127.0.0.1:9"))
-
-    ran = python(CATCH, OTEL_CONFIG_FILE=str(file))
-
-    [found] = ran.only["problems"]
+    [found] = problems[name]
     assert found.startswith("OTEL_CONFIG_FILE: ")
-    assert problem in found
+    assert UNUSABLE[name][1] in found
     assert "canary" not in found
 
 
