@@ -56,6 +56,16 @@ hypothesis.settings.register_profile("tests", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("tests")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the collected tests out of the collections of garbage: they live to the end, and to look at all takes about a second."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name bytes and long texts by their parameter.
 
@@ -88,11 +98,9 @@ def warnings(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.fixture
-def fast_collections() -> Iterator[None]:
-    """Let `gc.collect` look at the objects of the test alone. With all others of a long run, each call takes about a second."""
+def fast_collections() -> None:
+    """Let `gc.collect` look at the objects of the test alone. With those that earlier tests left, each call takes longer."""
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
