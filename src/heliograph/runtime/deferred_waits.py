@@ -31,6 +31,8 @@ Wait: TypeAlias = Callable[[], Awaitable[object]]
 class _Call:
     """A call of `call_without_waiting`, with the waits that its caller will await."""
 
+    __slots__ = ("is_running", "thread", "waits")
+
     def __init__(self) -> None:
         self.waits: list[Wait] = []
         self.thread = threading.get_ident()

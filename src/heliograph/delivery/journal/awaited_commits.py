@@ -5,9 +5,10 @@ were begun by then, and waits for the newest as any other thread does (`GroupCom
 each event loop once, for all commits of that loop. The loop wakes its tasks a few at a time.
 
 Threads: `begin` is called in the thread of an event loop, of which there may be several, and `close` and `end` by any thread. `_waiting` is
-a `deque`, whose single steps are atomic: the thread that takes an entry from it ends its wait. `_lock` guards `_is_closed`, and the start of
-the thread. It is reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the journal is
-closed, or no thread can be started, `begin` itself waits.
+a `deque`, whose single steps are atomic: the thread that takes an entry from it ends its wait. `_lock` guards the start of the thread: none is
+started after `_is_closed` is set. `begin` takes it only if no thread is running, since a thread that finds `_is_closed` set looks for commits
+once more before it ends. It is reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the
+journal is closed, or no thread can be started, `begin` itself waits.
 
 The child of a fork begins with a new object: no event loop goes on there.
 """
@@ -16,10 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError
 from heliograph.runtime.bell import Bell
@@ -32,10 +34,9 @@ _WOKEN_TASKS: Final = 10
 """The number of tasks that are woken in one turn of an event loop."""
 
 
-class _Awaited(NamedTuple):
-    sequence: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[NotSyncedError | None]
+_Awaited: TypeAlias = "tuple[int, asyncio.AbstractEventLoop, asyncio.Future[NotSyncedError | None]]"
+"""The sequence of a commit, and the loop and the future of the task that awaits it. A named tuple takes longer to make."""
+_Outcome: TypeAlias = "tuple[asyncio.Future[NotSyncedError | None], NotSyncedError | None]"
 
 
 class AwaitedCommits:
@@ -58,13 +59,12 @@ class AwaitedCommits:
 
         The caller's loop is running. Cancelling one wait affects neither the commit nor other waits.
         """
-        from asyncio import get_running_loop  # its caller has imported it
-
-        loop = get_running_loop()
+        # The caller has imported it. An import statement would take longer than the rest of this method.
+        loop: asyncio.AbstractEventLoop = sys.modules["asyncio"].get_running_loop()
         future: asyncio.Future[NotSyncedError | None] = loop.create_future()
         # This comes first, because the thread ends only after it has looked again.
-        self._waiting.append(_Awaited(sequence, loop, future))
-        if self._has_thread():
+        self._waiting.append((sequence, loop, future))
+        if (not self._is_closed and self._thread.is_running) or self._has_thread():
             self._bell.ring()
         else:
             self._wait_for_all()
@@ -98,10 +98,10 @@ class AwaitedCommits:
         with contextlib.suppress(IndexError):
             while True:
                 taken.append(self._waiting.popleft())
-        unknown = self._wait_for(max((each.sequence for each in taken), default=0))
-        outcomes: dict[asyncio.AbstractEventLoop, deque[tuple[_Awaited, NotSyncedError | None]]] = defaultdict(deque)
-        for each in taken:
-            outcomes[each.loop].append((each, unknown or self._commits.failure_of(each.sequence)))
+        unknown = self._wait_for(max((sequence for sequence, _, _ in taken), default=0))
+        outcomes: dict[asyncio.AbstractEventLoop, deque[_Outcome]] = defaultdict(deque)
+        for sequence, loop, future in taken:
+            outcomes[loop].append((future, unknown or self._commits.failure_of(sequence)))
         for loop, ended in outcomes.items():
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(_end, loop, ended)
@@ -116,11 +116,11 @@ class AwaitedCommits:
         return None
 
 
-def _end(loop: asyncio.AbstractEventLoop, outcomes: deque[tuple[_Awaited, NotSyncedError | None]]) -> None:
+def _end(loop: asyncio.AbstractEventLoop, outcomes: deque[_Outcome]) -> None:
     """Wake some tasks, and the others in later turns of the loop, so that other callbacks of the loop are not delayed."""
     for _ in range(min(len(outcomes), _WOKEN_TASKS)):
-        awaited, outcome = outcomes.popleft()
-        if not awaited.future.done():  # else its task was cancelled
-            awaited.future.set_result(outcome)
+        future, outcome = outcomes.popleft()
+        if not future.done():  # else its task was cancelled
+            future.set_result(outcome)
     if outcomes:
         loop.call_soon(_end, loop, outcomes)
