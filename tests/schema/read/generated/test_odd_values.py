@@ -89,6 +89,9 @@ def both_ways(hint: Any, value: object) -> list[str]:
 
 
 ODD = [
+    (str, Text("a")),
+    (str | None, Text("a")),
+    (Annotated[str, msgspec.Meta(max_length=2)], Text("ab")),
     (list[str], Tags(["a"])),
     (list[str], ["a", Text("b")]),
     (list[float], Tags([1, 2.5])),
@@ -110,6 +113,12 @@ ODD = [
 """Values that are legal, and are read without the reader of their field."""
 
 CAREFUL = [
+    (str, 3),
+    (str, dt.date(2026, 1, 2)),
+    (Annotated[str, msgspec.Meta(max_length=2)], Text("abc")),
+    (Annotated[str, msgspec.Meta(pattern="^a$")], Text("b")),
+    (str, Text("\udc80")),
+    (dt.date, Text("2026-01-02")),
     (Options, {"size": 1, "more": {"a": 1}}),
     (Tree, {"label": "a"}),
     (Line | dict[str, int], {"a": Count(1)}),

@@ -20,7 +20,7 @@ from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter, Steps, careful_lines, plain_lines
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter
 from heliograph.schema.read.generated.function import KNOWN, reading_lines
-from heliograph.schema.read.generated.odd_values import other_values
+from heliograph.schema.read.generated.odd_values import Read, other_values
 from heliograph.schema.read.generated.source import Code, Source, indented
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
@@ -87,6 +87,7 @@ class _KeyValueWriter:
         self._policy = policy
         self._encoder = encoder
         self._forms = FormWriter(self._source, policy)
+        self._other_values = partial(other_values, policy=policy, known=KNOWN)
 
     def source(self, readers: Sequence[FieldReader]) -> Source:
         """Return the source of the function, which has the name ``key_values_of_0``, and of its helper functions."""
@@ -106,8 +107,7 @@ class _KeyValueWriter:
 
     def _attribute_lines(self, reader: FieldReader, variable: str) -> list[str]:
         """Return the statements that make the attributes of a field, and encode them."""
-        others = partial(other_values, policy=self._policy, known=KNOWN)
-        writer = AttributeWriter(self._source, self._policy, reader.reserved, others)
+        writer = AttributeWriter(self._source, self._policy, reader.reserved, self._other_values)
         return [
             f"{ATTRIBUTES} = {{}}",
             *writer.field_lines(reader, variable),
@@ -124,7 +124,7 @@ class _KeyValueWriter:
         if code is None or key_value is None:
             return None
         steps = Steps(code.test, [f"put({key_value})"], code.may_raise)
-        read = self._source.constant("encode", _odd_value_encoder(reader, self._encoder))
+        read = self._source.constant("encode", _odd_value_encoder(self._other_values(reader), self._encoder))
         write = careful_lines if steps.may_raise else plain_lines
         is_optional = kind is not reader.field.type
         return write(steps, f"{read}(key_values, {variable}, violations)", variable, is_optional=is_optional)
@@ -153,13 +153,13 @@ class _KeyValueWriter:
 
 
 def _odd_value_encoder(
-    reader: FieldReader, encoder: KeyValueEncoder
+    read: Read, encoder: KeyValueEncoder
 ) -> Callable[[list[bytes], object, list[Violation] | None], None]:
-    """Return a function that encodes any value of a field, as its reader reads it."""
+    """Return a function that encodes any value of a field, as another function reads it."""
 
     def encode(key_values: list[bytes], value: object, violations: list[Violation] | None) -> None:
         attributes: Attributes = {}
-        reader(attributes, value, violations)
+        read(attributes, value, violations)
         encoder.put(key_values, attributes)
 
     return encode

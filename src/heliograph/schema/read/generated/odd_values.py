@@ -1,6 +1,6 @@
-"""Read values that are legal but not common: a container of a subclass or with an odd item, and a dict in the place of an object.
+"""Read values that are legal but not common: a text or container of a subclass, a container with an odd item, a dict in the place of an object.
 
-The generated function of an event class knows exact classes alone. For a field with containers or classes inside, one more function is
+The generated function of an event class knows exact classes alone. For a field with texts, containers or classes, one more function is
 generated when the first value comes that is not common: the same source, for a type in which each class is a dict with the same keys. Any
 other value becomes its form first, in which nothing is odd any more. What the function refuses is read by the `FieldReader` of the field: it is
 invalid, or an odd value whose type is a text with a pattern, such as a date.
@@ -19,6 +19,7 @@ from heliograph.schema.model.types import (
     ArrayType,
     MapType,
     ObjectType,
+    StringType,
     Type,
     UnionType,
     walk_types,
@@ -42,6 +43,8 @@ Read = Callable[[Attributes, object, "list[Violation] | None"], None]
 _Add = Callable[[Attributes, object, "list[object]"], None]
 """A function that adds a value to attributes, or to a list of those that it refuses."""
 _CONTAINERS: Final = (ArrayType, MapType, ObjectType)
+_FORMS: Final = frozenset({dict, list, str})
+"""The classes of the forms that may be common for the function."""
 
 
 class _Keys(TypedDict):
@@ -57,7 +60,8 @@ def other_values(reader: FieldReader, *, policy: PrivacyPolicy, known: Mapping[s
         known: The values that all generated functions refer to.
     """
     kind = without_null(reader.field.type)
-    return _OddValues(reader, kind, policy, known) if reader.is_plain and isinstance(kind, _CONTAINERS) else reader
+    is_odd_often = isinstance(kind, _CONTAINERS) or (isinstance(kind, StringType) and kind.python is str)
+    return _OddValues(reader, kind, policy, known) if is_odd_often and reader.is_plain else reader
 
 
 class _OddValues:
@@ -66,7 +70,7 @@ class _OddValues:
     def __init__(
         self,
         reader: FieldReader,
-        kind: ArrayType | MapType | ObjectType,
+        kind: Type,
         policy: PrivacyPolicy,
         known: Mapping[str, object],
     ) -> None:
@@ -99,7 +103,7 @@ class _OddValues:
             if self._add_common(attributes, value):
                 return True
         form = plain_form(value, [MAX_VALUES])
-        return (type(form) is dict or type(form) is list) and self._add_common(attributes, form)
+        return type(form) in _FORMS and self._add_common(attributes, form)
 
     def _read_more_keys(self, attributes: Attributes, value: dict[object, object]) -> bool:
         """Add a dict that has more keys than declared: those are flattened below the name of the whole value."""
