@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from delivery.outboxes import destination
 from delivery.servers import uids
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.dead_letters import DeadLetters
@@ -18,6 +20,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.sender import Sender
+from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
 DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
@@ -134,3 +137,18 @@ class RecordingSource:
 
     def take_damaged(self) -> int:
         return self._damaged
+
+
+@contextmanager
+def sender_to(endpoint: str, directory: Path, kind: type[Sender] = Sender) -> Iterator[Sender]:
+    """Run a sender that sends to a server over HTTP."""
+    sender = kind(
+        open_transport(destination(endpoint)),
+        timeout_seconds=60,
+        dead_letters=DeadLetters(directory / "dead.db"),
+        counts=OutboxCounters(),
+    )
+    try:
+        yield sender
+    finally:
+        sender.close()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from delivery.outboxes import LATER_VERSION, destination, folders_in, make_orphan
+from delivery.outboxes import LATER_VERSION, folders_in, make_orphan
+from delivery.sender_bench import sender_to
 from delivery.servers import serving
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import adopt
 from heliograph.delivery.sender import Sender
-from heliograph.delivery.transport.open import open_transport
 
 
 class DelayedSender(Sender):
@@ -28,20 +24,6 @@ class DelayedSender(Sender):
     def is_ready(self) -> bool:
         self.asked += 1
         return self.asked != 1
-
-
-@contextmanager
-def sender_to(endpoint: str, directory: Path, kind: type[Sender] = Sender) -> Iterator[Sender]:
-    sender = kind(
-        open_transport(destination(endpoint)),
-        timeout_seconds=60,
-        dead_letters=DeadLetters(directory / "dead.db"),
-        counts=OutboxCounters(),
-    )
-    try:
-        yield sender
-    finally:
-        sender.close()
 
 
 def outbox(directory: Path) -> OutboxDirectory:

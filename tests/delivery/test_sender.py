@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from delivery.outboxes import destination, make_orphan
+from delivery.outboxes import make_orphan
 from delivery.sender_bench import (
     BAD_DATA,
     DELIVERED,
@@ -22,32 +20,15 @@ from delivery.sender_bench import (
     batch_of,
     in_turn,
     journal_of,
+    sender_to,
 )
 from delivery.servers import OK, Answer, serving
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.destination_state import MAX_BATCH_BYTES
 from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome, Sender
-from heliograph.delivery.transport.open import open_transport
+from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DELIVERED, OUTBOX_RETRIED
-
-
-@contextmanager
-def sender_to(endpoint: str, directory: Path) -> Iterator[Sender]:
-    """Run a sender that sends to a server over HTTP."""
-    sender = Sender(
-        open_transport(destination(endpoint)),
-        timeout_seconds=10,
-        dead_letters=DeadLetters(directory / "dead.db"),
-        counts=OutboxCounters(),
-    )
-    try:
-        yield sender
-    finally:
-        sender.close()
 
 
 def test_delivered_batch_is_acknowledged_and_counted(tmp_path: Path) -> None:

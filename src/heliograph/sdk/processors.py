@@ -20,7 +20,24 @@ if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
 
 
-class SpanProcessors(SynchronousMultiSpanProcessor):
+class _PipelineLast:
+    """Ends and flushes the processors that the program has added, and then the pipeline: a base beside that of the SDK."""
+
+    _provider: CountingProvider
+
+    def shutdown(self) -> None:
+        """End the added processors and the pipeline: the program shuts the provider down itself."""
+        super().shutdown()  # type: ignore[misc]  # of the SDK's class, next in the MRO
+        self._provider.end()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Flush the added processors and the pipeline."""
+        deadline = Deadline(timeout_millis)
+        is_flushed: bool = super().force_flush(timeout_millis)  # type: ignore[misc]  # as in `shutdown`
+        return self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
+
+
+class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
     """The processors that the program has added, and then the pipeline: a processor may change spans before they are exported.
 
     Attributes:
@@ -65,19 +82,8 @@ class SpanProcessors(SynchronousMultiSpanProcessor):
         for part in parts:
             part.on_end(span)
 
-    def shutdown(self) -> None:
-        """End the added processors and the pipeline: the program shuts the provider down itself."""
-        super().shutdown()
-        self._provider.end()
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the added processors and the pipeline."""
-        deadline = Deadline(timeout_millis)
-        is_flushed = super().force_flush(timeout_millis)
-        return self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
-
-
-class LogRecordProcessors(SynchronousMultiLogRecordProcessor):
+class LogRecordProcessors(_PipelineLast, SynchronousMultiLogRecordProcessor):
     """The processors that the program has added, and then the pipeline: a processor may change records before they are exported.
 
     Attributes:
@@ -118,14 +124,3 @@ class LogRecordProcessors(SynchronousMultiLogRecordProcessor):
             return
         for part in parts:
             part.on_emit(log_record)
-
-    def shutdown(self) -> None:
-        """End the added processors and the pipeline: the program shuts the provider down itself."""
-        super().shutdown()
-        self._provider.end()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the added processors and the pipeline."""
-        deadline = Deadline(timeout_millis)
-        is_flushed = super().force_flush(timeout_millis)
-        return self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
