@@ -11,30 +11,14 @@ import pytest
 from heliograph import (
     TokenExpired,
     TokenInvalid,
-    TokenMalformed,
     TokenRevoked,
-    TokensDisabled,
-    TokenSignatureInvalid,
 )
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as, rejection_result
 from threads import LIMIT_SECONDS
+from tokens.every_rejection import REJECTIONS
 
 
-@pytest.mark.parametrize(
-    ("rejection", "result"),
-    [
-        (TokenInvalid(), "invalid"),
-        (TokenMalformed(), "invalid"),
-        (TokenSignatureInvalid(), "invalid"),
-        (TokensDisabled(), "invalid"),
-        (TokenExpired(1), "expired"),
-        (TokenExpired(1, "too late"), "expired"),
-        (TokenRevoked(), "revoked"),
-        (datasette.tokens.TokenInvalid("Invalid token signature"), "invalid"),
-        (datasette.tokens.TokenInvalid("Token has expired"), "expired"),
-    ],
-    ids=repr,
-)
+@pytest.mark.parametrize(("rejection", "result"), REJECTIONS, ids=repr)
 def test_rejections_of_both_hosts_and_their_results(rejection: Exception, result: str) -> None:
     """Each exception of the two families is a rejection, and has one result."""
     assert is_rejection(rejection)

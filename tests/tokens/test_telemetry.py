@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import datasette.tokens
 import pytest
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TracerProvider
 
 from heliograph import (
-    TokenExpired,
     TokenInvalid,
-    TokenMalformed,
     TokenRevoked,
-    TokensDisabled,
-    TokenSignatureInvalid,
 )
 from heliograph.semconv import TOKEN_VERIFY
 from recorder import Telemetry
+from tokens.every_rejection import REJECTIONS
 from tokens.scripted import TOKEN, Handlers, Scripted, host_with, token_telemetry
 
 pytestmark = pytest.mark.anyio
@@ -57,21 +53,7 @@ async def test_valid_token_has_the_id_of_its_actor_on_the_span_only(telemetry: T
     assert telemetry.counts("heliograph.token.verify.duration") == {("scripted", "valid"): 1}
 
 
-@pytest.mark.parametrize(
-    ("rejection", "result"),
-    [
-        (TokenInvalid(), "invalid"),
-        (TokenMalformed(), "invalid"),
-        (TokenSignatureInvalid(), "invalid"),
-        (TokensDisabled(), "invalid"),
-        (TokenExpired(1), "expired"),
-        (TokenExpired(1, "too late"), "expired"),
-        (TokenRevoked(), "revoked"),
-        (datasette.tokens.TokenInvalid("Invalid token signature"), "invalid"),
-        (datasette.tokens.TokenInvalid("Token has expired"), "expired"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else repr(value),
-)
+@pytest.mark.parametrize(("rejection", "result"), REJECTIONS, ids=repr)
 async def test_rejected_token_is_a_result_and_not_an_error(
     telemetry: Telemetry, rejection: Exception, result: str
 ) -> None:
