@@ -44,6 +44,24 @@ def quarantine(tmp_path: Path) -> Quarantine:
     return Quarantine(tmp_path / "aside.db")
 
 
+FORMER_LINE = (
+    b'["01990b3e-7d2a-7000-8001-9f86d081884c","app.order","1","shop.OrderEvent","2026-01-02T03:04:05.000+00:00",'
+    b'"2026-11-28T01:15:00.196+00:00",1767323045000000000,"{\\"user.id\\":\\"root\\"}",'
+    b'"{\\"number\\":\\"one\\",\\"tags\\":[\\"a\\",null],\\"deep\\":{\\"x\\":1.5}}","[\\"datatype-mismatch: number\\"]",'
+    b'"00000000000000000000000000000007","0000000000000008",1]'
+)
+"""`RECORD` as the first version of the spool wrote it; it must not be generated again by a later version."""
+
+
+def test_line_of_the_first_version_of_the_spool_is_read(quarantine: Quarantine) -> None:
+    """A process of that version may have died before its events were in the quarantine."""
+    quarantine.put_lines([FORMER_LINE, to_line(replace(RECORD, uid="2"))])
+
+    first, second = quarantine.find()
+    assert (first.record, first.set_aside) == (RECORD, "2026-11-28T01:15:00.196+00:00")
+    assert second.record == replace(RECORD, uid="2")
+
+
 def test_event_is_found_as_it_was_put(quarantine: Quarantine) -> None:
     """Every field of the record is restored."""
     quarantine.put(RECORD)

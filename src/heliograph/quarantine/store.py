@@ -49,6 +49,8 @@ _Line: TypeAlias = tuple[
     str, str, str | None, str, _Integer, _Integer, msgspec.Raw, msgspec.Raw, msgspec.Raw, str, str, _Integer
 ]
 """An event as JSON, in the order of `to_line`: both times are numbers, and the columns with JSON are part of it, not texts inside of it."""
+_FormerLine: TypeAlias = tuple[str, str, str | None, str, str, str, _Integer, str, str, str, str, str, _Integer]
+"""An event as JSON, as the first version of the spool had it: the columns of the table. A process of that version may have died."""
 
 # "or ignore": an event that is put into the file twice is kept once, because its uid is unique
 _INSERT: Final = """
@@ -59,6 +61,7 @@ insert or ignore into quarantine (
 """
 
 _DECODER: Final = msgspec.json.Decoder(_Line)
+_FORMER_DECODER: Final[msgspec.json.Decoder[Row]] = msgspec.json.Decoder(_FormerLine)
 _MAX_WAIT_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.01
 
@@ -130,7 +133,7 @@ class Quarantine:
         rows, damaged = [], 0
         for line in lines:
             try:
-                rows.append(_to_row(_DECODER.decode(line)))
+                rows.append(_read_line(line))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 damaged += 1
         self.put_rows(rows)
@@ -235,8 +238,13 @@ def to_line(record: InvalidRecord) -> bytes:
     return json_of(line) + b"\n"
 
 
-def _to_row(line: _Line) -> Row:
-    uid, event_name, version, event_class, happened, set_aside, *documents, trace_id, span_id, trace_flags = line
+def _read_line(line: bytes) -> Row:
+    try:
+        uid, event_name, version, event_class, happened, set_aside, *documents, trace_id, span_id, trace_flags = (
+            _DECODER.decode(line)
+        )
+    except msgspec.ValidationError:
+        return _FORMER_DECODER.decode(line)
     actor, properties, violations = (bytes(each).decode() for each in documents)
     times = _iso(happened), _iso(set_aside), happened
     return uid, event_name, version, event_class, *times, actor, properties, violations, trace_id, span_id, trace_flags
