@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from backends.jaeger import Jaeger
 from backends.otlp_json import Json, LogRecord, Metric, Span, decode_logs, decode_metrics, decode_spans
@@ -46,6 +47,7 @@ class Collector(Backend):
         self.otlp_grpc_endpoint = f"http://127.0.0.1:{grpc_port}"
         self.otlp_http_endpoint = f"http://127.0.0.1:{http_port}"
         self.files = directory / "telemetry"
+        self._decoded: dict[bytes, list[Any]] = {}
         # Without a Jaeger it sends to a free port, and never to a Jaeger that the developer runs.
         jaeger_port = jaeger.otlp_grpc_port if jaeger else free_port()
         super().__init__(
@@ -65,22 +67,25 @@ class Collector(Backend):
 
     def traces(self) -> list[Span]:
         """Return the spans that arrived, in the order of arrival."""
-        return [span for request in self._requests("traces") for span in decode_spans(request)]
+        return list(self._items("traces", decode_spans))
 
     def logs(self) -> list[LogRecord]:
         """Return the log records that arrived, in the order of arrival. A duplicate is listed twice."""
-        return [record for request in self._requests("logs") for record in decode_logs(request)]
+        return list(self._items("logs", decode_logs))
 
     def metrics(self) -> list[Metric]:
         """Return the metrics that arrived, in the order of arrival, one for each export of each metric."""
-        return [metric for request in self._requests("metrics") for metric in decode_metrics(request)]
+        return list(self._items("metrics", decode_metrics))
 
     def raw(self) -> bytes:
         """Return the bytes of all files, for a test that searches them for a secret."""
         return b"".join(file.read_bytes() for file in sorted(self.files.glob("*.jsonl")))
 
-    def _requests(self, signal: str) -> Iterator[Json]:
+    def _items(self, signal: str, decode: Callable[[Json], Iterable[Any]]) -> Iterator[Any]:
+        # Each request is decoded once: a test that waits asks fifty times a second, and the files grow with each test.
         # A rotated file is logs-<time>.jsonl, which sorts before logs.jsonl. A last line without a line end is still being written.
         for file in sorted(self.files.glob(f"{signal}*.jsonl")):
             for line in file.read_bytes().split(b"\n")[:-1]:
-                yield json.loads(line)
+                if line not in self._decoded:
+                    self._decoded[line] = list(decode(json.loads(line)))
+                yield from self._decoded[line]
