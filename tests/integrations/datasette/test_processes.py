@@ -235,17 +235,20 @@ def silence() -> Iterator[str]:
 def test_backend_that_is_down_fails_no_request_and_does_not_delay_the_stop(
     directory: Path, endpoint: str, request: pytest.FixtureRequest
 ) -> None:
-    """Writes succeed at once. SIGTERM stops the server within the timeout, and a warning reports the loss."""
-    where = otlp(request.getfixturevalue(endpoint), HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="700")
+    """Writes succeed at once. SIGTERM stops the server within the timeout, and a warning reports the loss.
+
+    A request to the backend may take ten minutes here, so whatever waits for it takes longer than the limit of this test.
+    """
+    where = otlp(
+        request.getfixturevalue(endpoint), HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="700", OTEL_EXPORTER_OTLP_TIMEOUT="600"
+    )
     with datasette(directory, *ARGUMENTS, secret=SECRET, **where) as server:
         before = time.monotonic()
         assert [create_table(server, f"table{n}") for n in range(3)] == [201] * 3
-        answered = time.monotonic()
         server.stop()
         ended = time.monotonic()
 
-    assert answered - before < 2
-    assert ended - answered < 3
+    assert ended - before < 20
     assert "Not all telemetry was delivered within 700 ms" in server.output()
 
 
