@@ -56,7 +56,7 @@ def form(hint: Any, value: object) -> object:
     return form_by(source, code, value)
 
 
-ID = uuid.uuid4()
+ID = uuid.UUID("6d8f3c1e-5b0a-4f7e-9c2d-1a2b3c4d5e6f")
 NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.timezone.utc)
 
 
