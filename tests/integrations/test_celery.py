@@ -348,7 +348,12 @@ def test_failures_cost_the_actor_alone(tasks: Tasks, host: Host, warnings: pytes
 def test_any_actor_is_sent(tasks: Tasks) -> None:
     """Within the bounds, whatever its keys and values are."""
 
-    @given(st.dictionaries(st.text(), st.recursive(st.none() | st.text() | st.integers() | st.floats(), st.lists)))
+    # Lists of more values take seconds to draw, and are treated as those of fewer.
+    @given(
+        st.dictionaries(
+            st.text(), st.recursive(st.none() | st.text() | st.integers() | st.floats(), st.lists, max_leaves=10)
+        )
+    )
     @settings(deadline=None)
     def send(actor: dict[str, object]) -> None:
         with acting_as(actor):
