@@ -176,7 +176,8 @@ class QuarantineQueue:
             return False
         spool = self._spool
         if spool is not None and not spool.size:
-            self._spool = None  # first: an interrupt must not keep a closed one
+            # This comes first, so that an interrupt does not keep a closed spool.
+            self._spool = None
             spool.delete()
         self._thread.note_end()
         return True
@@ -210,5 +211,6 @@ class QuarantineQueue:
         return ([], 0) if self._spool is None else (self._spool.read(), self._spool.size)
 
     def _note_moved(self, size: int) -> None:
-        if self._spool is not None and size:  # it is still the spool that was read: one with lines is not replaced
+        # It is still the spool that was read, because a spool with lines is not replaced.
+        if self._spool is not None and size:
             self._spool.note_moved(size)

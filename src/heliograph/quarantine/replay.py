@@ -60,7 +60,8 @@ def _upcast(upcaster: Upcaster, record: InvalidRecord) -> Mapping[str, object]:
     try:
         # A deep copy: an upcaster may change its argument, and the record must remain as it is in the file.
         return dict(upcaster(copy.deepcopy(dict(record.properties))))
-    except Exception as error:  # a program's own code may raise anything
+    except Exception as error:
+        # The program's own code may raise anything.
         # Only the class of the error: its message may carry a value of the event.
         raise NotReplayable(
             [f"the upcaster from version {record.version!r} failed: {qualified_name(error)}"]

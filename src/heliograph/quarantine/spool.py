@@ -82,7 +82,8 @@ class Spool:
                 path.unlink(missing_ok=True)
                 os.close(descriptor)
                 raise
-            os.close(descriptor)  # another process found it before it was locked, and has deleted it
+            # Another process found the file before it was locked, and has deleted it.
+            os.close(descriptor)
 
     @classmethod
     def orphans(cls, target: Path) -> Iterator[Self]:
@@ -90,7 +91,8 @@ class Spool:
         if not IS_POSSIBLE:
             return
         for path in _paths(target):
-            with contextlib.suppress(OSError):  # it is in use, was deleted meanwhile, or is a link
+            with contextlib.suppress(OSError):
+                # It is in use, was deleted meanwhile, or is a link.
                 descriptor = os.open(path, _FLAGS)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +138,8 @@ class Spool:
 
     def delete(self) -> None:
         """Delete and close the file."""
-        with contextlib.suppress(OSError):  # somebody has deleted it, or its directory
+        with contextlib.suppress(OSError):
+            # Somebody may have deleted it, or its directory.
             self._path.unlink()
         self.close()
 

@@ -192,7 +192,7 @@ class Quarantine:
             "event_name = ?": event_name,
             "violations like ?": kind and f'%"{kind}%',  # a JSON array of "kind: path"
             "time_unix_nano < ?": before and int(before.timestamp()) * 1_000_000_000,
-            # one parameter, however many ids: SQLite limits the number of parameters
+            # There is one parameter for all ids, because SQLite limits the number of parameters.
             "id in (select value from json_each(?))": to_json(wanted) if wanted else None,
         }
         used = {condition: value for condition, value in values_by_condition.items() if value is not None}

@@ -43,7 +43,8 @@ MAX_TOKEN_ID_LENGTH: Final = 128
 """A longer text is no id of a token."""
 
 _EVERY_KEY: Final = "*"
-_TOKEN_ID: Final = str(TOKEN_ID)  # str(): dicts are slower with keys of a subclass of str
+# Dicts are slower with keys of a subclass of str.
+_TOKEN_ID: Final = str(TOKEN_ID)
 _TOKEN_HANDLER: Final = str(TOKEN_HANDLER)
 BUILT_IN_TOKENS: Final = {"dstok": "signed", "hgtok": "database"}
 """The names of the built-in handlers, by the key ``token`` of their actors. Others are learned when they verify a token."""
@@ -68,7 +69,7 @@ class ActorFilter:
         policy: The privacy of a key that only ``*`` allows, and of private values inside an actor.
 
     Attributes:
-        policy: As given.
+        policy: The privacy policy.
         id_attribute: The attribute that the `id` of an actor becomes.
     """
 
@@ -82,13 +83,15 @@ class ActorFilter:
         if _EVERY_KEY not in allowed:
             self._others = Attribute(privacy=Privacy.DROP)
         elif allowed[_EVERY_KEY].privacy is Privacy.PLAIN:
-            self._others = Attribute()  # `*` states no privacy: the policy's default applies
+            # `*` states no privacy, so the policy's default applies.
+            self._others = Attribute()
         else:
             self._others = allowed[_EVERY_KEY]  # such as `*:hash`
         # Exclusions come last: neither a name nor `*` in the setting can bring back an excluded or secret key.
         excluded = {*ACTOR_SECRETS, TOKEN_ID_KEY, *(key[1:] for key in keys if key.startswith("-"))}
         self._by_key = allowed | dict.fromkeys(excluded, Attribute(privacy=Privacy.DROP))
-        self._plain_names = {  # str(): lookups in a dict are slower with keys or values of a subclass of str
+        # Lookups in a dict are slower with keys or values of a subclass of str.
+        self._plain_names = {
             key: str(name)
             for key, name in ACTOR_ATTRIBUTES.items()
             if name != USER_ROLES and self.privacy_of(key) is Privacy.PLAIN
@@ -121,13 +124,17 @@ class ActorFilter:
         if type(actor) is not dict:
             actor = self._as_dict(actor)
         others: list[tuple[str, object]] = []
-        for key, value in list(actor.items()):  # a copy, because another thread may change the actor meanwhile
-            if type(key) is not str:  # before the first lookup, which would call the key's own __hash__ and __eq__
-                self.put(attributes, self._as_dict(actor))  # start again, without the keys that are not strings
+        # The items are copied, because another thread may change the actor meanwhile.
+        for key, value in list(actor.items()):
+            # This comes before the first lookup, which would call the key's own `__hash__` and `__eq__`.
+            if type(key) is not str:
+                # Start again, without the keys that are not strings.
+                self.put(attributes, self._as_dict(actor))
                 return
             name = self._plain_names.get(key)
             if name is not None and type(value) is str and value.isascii():
-                attributes[name] = value  # the usual case, without the general path below
+                # This is the usual case, without the general path below.
+                attributes[name] = value
             elif name is not None or key in self._names:
                 self.put_known(attributes, key, value)
             else:
@@ -190,13 +197,15 @@ class ActorFilter:
     def _as_dict(self, actor: object) -> dict[str, object]:
         """Return an actor as a dict with plain keys; an empty one, with a line in the log, if the actor's own code fails."""
         try:
-            if not isinstance(actor, Mapping):  # asks for the actor's __class__, which may be a property that raises
+            # This asks for the actor's `__class__`, which may be a property that raises.
+            if not isinstance(actor, Mapping):
                 return {"id": actor}
-            # str.__str__ turns a key of a subclass of str, which may override its methods, into a plain str
+            # `str.__str__` turns a key of a subclass of str, which may override its methods, into a plain str.
             return {str.__str__(key): value for key, value in _items(actor) if issubclass(type(key), str)}
         except program_errors() as error:
             report(ProgramCode.ACTOR, error)
-            kind = qualified_name(error)  # not the text of the exception, which may contain a private value
+            # The text of the exception is left out, because it may contain a private value.
+            kind = qualified_name(error)
             self._failures.log(kind, "An actor cannot be read, so its events have none: %s", kind)
             return {}
 
@@ -229,7 +238,8 @@ class ActorFilter:
         """Return the form of a value as its privacy allows it, or `DROPPED`."""
         privacy = self.privacy_of(key)
         if privacy is Privacy.DROP:
-            return DROPPED  # before the form is computed, which may be expensive
+            # This comes before the form is computed, which may be expensive.
+            return DROPPED
         form = _without_secrets(protected_form_of(value, self.policy)[0])
         if key in ACTOR_ATTRIBUTES and key != "roles" and form is not None and form != {} and not isinstance(form, str):
             form = to_json(form)
@@ -246,7 +256,7 @@ class _OtherNames(AttributeNames):
         self._filter = actor_filter
 
     def name_of(self, key: str) -> str | None:
-        """Return the name of a key that is not remembered, or `None` if it may need a closer look."""
+        """Return the name of a key that is not remembered, or `None` if its value cannot be exported as it is."""
         name = super().name_of(key)
         match self._filter.privacy_of(key):
             case Privacy.PLAIN:

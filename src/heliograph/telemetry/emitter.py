@@ -67,7 +67,8 @@ from heliograph.values.text import to_json
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subclass of str
+# Dicts are slower with keys of a subclass of str.
+_UID: Final = str(LOG_RECORD_UID)
 _VERSION: Final = str(EVENT_VERSION)
 _VIOLATIONS: Final = str(EVENT_VIOLATIONS)
 
@@ -174,7 +175,8 @@ class Emitter:
             encoded, attributes = None, self._unencoded(reader, event, actor if is_actor_encoded else None, attributes)
         self._add_standard(reader, attributes, uid)
         self._emit_signals(reader, attributes, timestamp, context, encoded)
-        if observers and encoded is None:  # one that was added just now sees the next event
+        # An observer that was added just now sees the next event.
+        if observers and encoded is None:
             self._show(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
@@ -284,7 +286,8 @@ class Emitter:
         try:
             log = self._logger or self._find_logger()
             if log is not None:
-                body = reader.body_text(attributes)  # before an attribute that it shows is in the overflow
+                # This comes before an attribute that the body shows is moved to the overflow.
+                body = reader.body_text(attributes)
                 limits = self._log_limits
                 if len(attributes) > limits.count or limits.length is not None:
                     attributes = limits.apply(attributes)
@@ -296,10 +299,12 @@ class Emitter:
                     attributes=attributes,
                     event_name=reader.schema.event_name,
                 )
-        except OutboxFull as error:  # an outbox raises it only if the settings are strict; otherwise it logs it itself
+        except OutboxFull as error:
+            # An outbox raises it only if the settings are strict. Otherwise it logs it itself.
             self._failures.report(Signal.LOG, error)
             raise
-        except program_errors() as error:  # a provider's own code may raise anything
+        except program_errors() as error:
+            # A provider's own code may raise anything.
             self._failures.report(Signal.LOG, error)
 
     def _emit_encoded(
@@ -325,7 +330,8 @@ class Emitter:
             self._log_limits = limits_of_logger(log)
             self._trace_emitter.use(log)
             self._encoded_events.use(log)
-            self._logger = log  # last: another thread that finds it has the limits, too
+            # This comes last, so that another thread that finds the logger has the limits, too.
+            self._logger = log
         else:
             self._missing.report(Signal.LOG, "LoggerProvider", is_lost=True)
         return self._logger
@@ -333,7 +339,8 @@ class Emitter:
 
 def _naive(created: object) -> datetime | None:
     """Return a datetime without a time zone as an instance of `datetime` itself; `None` for anything else."""
-    if not issubclass(type(created), datetime):  # `isinstance` would ask the object for its `__class__`
+    # `isinstance` would ask the object for its `__class__`.
+    if not issubclass(type(created), datetime):
         return None
     plain = plain_datetime(created)  # type: ignore[arg-type]
     return plain if plain.tzinfo is None else None

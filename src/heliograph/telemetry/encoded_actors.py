@@ -16,15 +16,18 @@ from heliograph.values.attributes import MAX_KEYS, Attributes
 from heliograph.values.scalars import INT64_MAX, INT64_MIN
 
 _Key: TypeAlias = "tuple[bool, Mapping[int, bytes] | None, Mapping[bool, bytes], Mapping[int, bytes]]"
-"""A key of actors: True if it has an attribute of its own, such as `user.id`, of which only texts are exported as they are; the bytes before
-a text, by its size in UTF-8, or `None` if `ActorFilter` has to read each value; and the encoded attribute by its value, for booleans and for
-integers. It is a plain tuple, because a named one takes longer to read than the rest of its use."""
+"""The facts that are remembered of a key of actors.
+
+The items are: True if the key has an attribute of its own, such as `user.id`, of which only texts are exported as they are; the bytes
+before a text, by its size in UTF-8, or `None` if `ActorFilter` has to read each value; and the encoded attributes by their values, for
+booleans and for integers. It is a plain tuple, because a named one takes longer to read than the rest of its use.
+"""
 
 _NOT_EXPORTED: Final[_Key] = (False, None, {}, {})
 
 
 class _Keys(dict[str, "_Key | None"]):
-    """The keys of actors; `None` for one that needs a closer look. It is emptied when it is full: keys may come from outside."""
+    """The keys of actors; `None` for one that is not remembered. It is emptied when it is full: keys may come from outside."""
 
     __slots__ = ("_encoder", "_filter")
 
@@ -36,7 +39,8 @@ class _Keys(dict[str, "_Key | None"]):
     def __missing__(self, key: str) -> _Key | None:
         is_known, name = self._filter.is_known(key), self._filter.plain_name(key)
         if name is None and not is_known:
-            return None  # not remembered: it may be of any length
+            # Such a key is not remembered, because it may be of any length.
+            return None
         if len(self) >= MAX_REMEMBERED:
             self.clear()
         found = self[key] = self._new(name, is_known=is_known)
@@ -68,8 +72,10 @@ class EncodedActors:
         if type(actor) is not dict:
             return False
         try:
-            found = self._encode(actor.copy())  # a copy, because another thread may change the actor meanwhile
-        except ValueError:  # lone surrogates, or attributes that have to be together with those of the whole event
+            # The actor is copied, because another thread may change it meanwhile.
+            found = self._encode(actor.copy())
+        except ValueError:
+            # There are lone surrogates, or attributes that have to be together with those of the whole event.
             return False
         if found is None:
             return False

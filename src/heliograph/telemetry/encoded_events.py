@@ -122,7 +122,8 @@ class EncodedEvents:
         takes_bytes = self._is_possible and getattr(type(logger), "takes_bytes", False) is True
         encoding = cast("EncodingLogger", logger) if takes_bytes else None
         self._actors = None if encoding is None else EncodedActors(self._actor, encoding.key_values)
-        self._logger = encoding  # last: another thread that finds it has the actors, too
+        # This comes last, so that another thread that finds the logger has the actors, too.
+        self._logger = encoding
 
     def encode(self, reader: EventReader, event: EventLike, violations: list[Violation] | None) -> Encoded | None:
         """Return an event with its encoded properties, or `None` if its attributes are needed.
@@ -175,5 +176,6 @@ def _span_needs_attributes(logger: EncodingLogger) -> bool:
     try:
         span = get_current_span()
         return span.is_recording() and not logger.takes_span_events(span)
-    except program_errors():  # its class may be the program's own; the failure is reported when the span event is added
+    except program_errors():
+        # The class may be the program's own. The failure is reported when the span event is added.
         return True

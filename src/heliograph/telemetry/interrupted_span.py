@@ -19,7 +19,8 @@ def is_interrupted(span: Any) -> bool:
     try:
         if not span._lock.locked():  # noqa: SLF001 — the SDK has no other way
             return False
-    except AttributeError:  # a span of another SDK, or a reentrant lock, which needs no check
+    except AttributeError:
+        # The span is of another SDK, or its lock is reentrant and needs no check.
         return False
     frame: FrameType | None = inspect.currentframe()
     # Another thread may have locked it, for a moment. Only a method of the span in this thread's own stack is interrupted.

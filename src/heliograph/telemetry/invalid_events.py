@@ -1,7 +1,8 @@
 """Treat an event that violates its schema as the setting ``HELIOGRAPH_VALIDATION`` demands.
 
 ``warn`` counts and logs the violations and lets the event be emitted, ``quarantine`` puts it into the quarantine instead, and
-``strict`` raises `InvalidEvent`. The log has one line for each class and kind of violation, then one a minute at most. With ``off``, events are not validated, and nothing here is called.
+``strict`` raises `InvalidEvent`. The log has one line for each class and kind of violation, then one a minute at most. With ``off``,
+events are not validated, and nothing here is called.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class InvalidEventHandler:
             return False
         try:
             self._quarantine.put(self._record(reader, event, uid, time_unix_nano, violations))
-        except program_errors() as error:  # such as a full disk; the event is then emitted, so that it is not lost
+        except program_errors() as error:
+            # The disk may be full, for example. The event is then emitted, so that it is not lost.
             message = "An invalid event could not be put into the quarantine, so it is emitted."
             self._log.log(qualified_name(error), message, error=error)
             return False
@@ -103,7 +105,7 @@ class InvalidEventHandler:
     def report_naive_time(self, reader: EventReader, violations: list[Violation]) -> None:
         """Count, log and append the violation that an event's `created` has no time zone.
 
-        It is never a reason to raise, or to put an event into the quarantine: the time is taken for UTC.
+        It is never a reason to raise, or to put an event into the quarantine: the time counts as UTC.
         """
         found = [Violation(ViolationKind.CONSTRAINT_VIOLATED, "created")]
         self._count(reader, found)
@@ -118,7 +120,8 @@ class InvalidEventHandler:
 
     def _log_violations(self, reader: EventReader, violations: list[Violation]) -> None:
         schema = reader.schema
-        if schema.fields is None:  # a warning was logged when the class was registered
+        # A warning was logged when the class was registered.
+        if schema.fields is None:
             return
         treatment = "It is emitted." if self._quarantine is None else "It is put into the quarantine."
         message = "An event %s violates the schema of %s: %s. %s"

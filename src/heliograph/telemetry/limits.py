@@ -25,7 +25,8 @@ MIN_ATTRIBUTES: Final = 2
 UID_LENGTH: Final = 36
 """The number of characters of a unique id."""
 
-_UID: Final = str(LOG_RECORD_UID)  # str(): dicts are slower with keys of a subclass of str
+# Dicts are slower with keys of a subclass of str.
+_UID: Final = str(LOG_RECORD_UID)
 _NAME: Final = str(EVENT_NAME)
 _EXEMPT: Final = ACTOR_ONLY | {_UID, _NAME}
 

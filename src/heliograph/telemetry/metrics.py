@@ -178,7 +178,8 @@ class ByMeterProvider(Generic[T]):
         after_fork_in_child(self._reset_lock)
 
     def _reset_lock(self) -> None:
-        self._lock = threading.Lock()  # guards _made: no two threads may make an object for one provider
+        # This lock guards `_made`: no two threads may make an object for one provider.
+        self._lock = threading.Lock()
 
     def of(self, providers: Providers) -> T:
         """Return the object for the meter provider of ``providers``."""
@@ -193,7 +194,8 @@ class ByMeterProvider(Generic[T]):
     def _new(self, providers: Providers) -> T:
         try:
             return self._make(providers.meter())
-        except program_errors():  # a provider's own code may raise anything; the program continues without metrics
+        except program_errors():
+            # A provider's own code may raise anything. The program continues without metrics.
             logger.exception("The MeterProvider failed to create instruments, so heliograph exports no metrics.")
             return self._make(NoOpMeter(SCOPE))
 

@@ -100,7 +100,8 @@ def variable_that_asks_for_export(environ: Mapping[str, str]) -> str | None:
 def advice_for_host(environ: Mapping[str, str]) -> str:
     """Return the way to set a provider for a `heliograph.Host`."""
     call = "heliograph.configure(), after any other setup of OpenTelemetry: it sets the providers that are missing"
-    if environ.get(CONFIG_FILE):  # first: with a file, the other variables have no effect
+    # This comes first, because with a file the other variables have no effect.
+    if environ.get(CONFIG_FILE):
         return f"Add it to the file of {CONFIG_FILE}, and make the host with heliograph.configure()."
     variable = variable_that_asks_for_export(environ)
     if variable is None:

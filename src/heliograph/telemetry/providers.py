@@ -68,7 +68,8 @@ class Providers:
             if known is provider:
                 return tracer
         found = provider.get_tracer(SCOPE, __version__, SCHEMA_URL)
-        if not isinstance(provider, ProxyTracerProvider):  # its tracers would add a call to every later span
+        # The tracers of a proxy would add a call to every later span.
+        if not isinstance(provider, ProxyTracerProvider):
             self._known[:] = [(provider, found)]
         return found
 
@@ -126,9 +127,11 @@ def is_disabled(environ: Mapping[str, str]) -> bool:
 
 def _flush(provider: object, timeout_millis: int) -> bool:
     try:
-        flush = getattr(provider, "force_flush", None)  # not part of the API: only an SDK has something to send
+        # This method is not part of the API: only an SDK has something to send.
+        flush = getattr(provider, "force_flush", None)
         return flush is None or flush(timeout_millis) is not False
-    except program_errors() as error:  # a provider's own code may raise anything
+    except program_errors() as error:
+        # A provider's own code may raise anything.
         kind = (type(provider), type(error))
         _failures.log(kind, "A provider failed to flush. The telemetry that it holds may be lost.", error=error)
         return False

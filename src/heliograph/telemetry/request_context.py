@@ -48,7 +48,7 @@ class RequestContext:
     """
 
     def __init__(self, names: tuple[str, ...], policy: PrivacyPolicy) -> None:
-        # str(): dicts are slower with keys of a subclass of str
+        # Dicts are slower with keys of a subclass of str.
         self.names = tuple(str(name) for name in policy.without_opted_out(dict.fromkeys(names)))
         self._failures = LimitedLog(logger)
 
@@ -71,9 +71,11 @@ class RequestContext:
     def _read(self, request: RequestActor, name: str) -> str | None:
         try:
             return exported_value(name, request.attribute(name))
-        except program_errors() as error:  # a framework's own objects may raise anything
+        except program_errors() as error:
+            # A framework's own objects may raise anything.
             report(ProgramCode.REQUEST, error)
-            kind = qualified_name(error)  # not the text of the exception, which may contain a private value
+            # The text of the exception is left out, because it may contain a private value.
+            kind = qualified_name(error)
             self._failures.log((name, kind), "The attribute %s of a request cannot be read: %s", name, kind)
             return None
 

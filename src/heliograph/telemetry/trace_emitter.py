@@ -25,7 +25,7 @@ from heliograph.telemetry.providers import Providers
 from heliograph.telemetry.span_event_bridge import has_bridge
 from heliograph.values.attributes import Attributes
 
-# str(): dicts are slower with keys of a subclass of str.
+# Dicts are slower with keys of a subclass of str.
 _UID: Final = str(LOG_RECORD_UID)
 _EVENT_NAME: Final = str(EVENT_NAME)
 

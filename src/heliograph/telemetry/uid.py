@@ -24,7 +24,8 @@ class UidGenerator:
 
     def __init__(self) -> None:
         self._next_count = itertools.count().__next__
-        self._head = (-1, "")  # a block (a millisecond and the counter without its low 8 bits), and its text
+        # The head is a block (a millisecond, and the counter without its low 8 bits) and its text.
+        self._head = (-1, "")
         self._draw_random_bits()
         after_fork_in_child(self._draw_random_bits)
 

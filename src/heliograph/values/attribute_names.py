@@ -16,7 +16,7 @@ MAX_REMEMBERED: Final = 256
 
 
 class AttributeNames(dict[str, "str | None"]):
-    """The name of the attribute for each key below a prefix, and `None` for a key that cannot have one without a closer look.
+    """The name of the attribute for each key below a prefix, and `None` for a key that cannot be part of a name.
 
     Any number of threads may use it at once. A name that one of them forgets is made again by another.
 

@@ -86,7 +86,8 @@ def takes_encoded_events(span: object) -> bool:
 
 def _has_only_outbox(processors: object) -> bool:
     """Return True if spans go to an outbox, and nowhere else."""
-    if type(processors) is SynchronousMultiSpanProcessor:  # of a provider that the program has made
+    if type(processors) is SynchronousMultiSpanProcessor:
+        # The program has made the provider of these processors.
         found: Sequence[object] = getattr(processors, "_span_processors", ())
         return len(found) == 1 and getattr(found[0], "only_outbox", None) is True
     return getattr(processors, "only_outbox", None) is True

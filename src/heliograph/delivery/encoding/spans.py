@@ -100,7 +100,8 @@ def encode_span(span: ReadableSpan) -> bytes:
     """Return the `Span` message of a span that has ended, whatever its attributes, events and links are."""
     try:
         return _usual_message(span)
-    except Exception:  # almost never: not by `contextlib.suppress`, which takes a tenth of the time of a span
+    except Exception:
+        # This almost never happens. `contextlib.suppress` would take a tenth of the time of a span.
         return _message(_SPAN_FIELDS, span)
 
 
@@ -172,7 +173,8 @@ def _message(fields: Iterable[Callable[[Any], bytes]], source: object) -> bytes:
     """Return the message with all fields of a span, an event or a link that can be encoded."""
     try:
         return b"".join([encode(source) for encode in fields])
-    except Exception:  # the class may be a program's own, and its values of any type
+    except Exception:
+        # The class may be a program's own, and its values may have any type.
         return b"".join([_field_or_nothing(encode, source) for encode in fields])
 
 
@@ -210,7 +212,8 @@ def _parent(span: ReadableSpan) -> bytes:
 def _name_and_kind(span: ReadableSpan) -> bytes:
     name, kind = span.name, span.kind
     return (_name_fields[name] if type(name) is str else text_field(_NAME, name)) + (
-        _kind_fields[kind._value_] if type(kind) is SpanKind else b""  # OTLP reads a missing kind as an unknown one
+        # OTLP reads a missing kind as an unknown one.
+        _kind_fields[kind._value_] if type(kind) is SpanKind else b""
     )
 
 

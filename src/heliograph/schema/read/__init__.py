@@ -3,7 +3,7 @@
 `event.EventReader` is the entrance. It reads each field of an event in one of two ways:
 
 1. `generated` writes one Python function per event class, when the class is registered. The function knows the common case
-   alone: a value of exactly the declared class and within its bounds. Every tracked event takes this way first.
+   alone: a value of exactly the declared class and within its bounds. It reads every tracked event first.
 2. `field` reads one field, and handles every value there can be. The generated function calls it for each field whose value
    is not the common case, or whose reading raises an exception.
 

@@ -32,7 +32,7 @@ from heliograph.values.stored import MAX_CACHED_CLASSES
 from heliograph.values.text import display
 
 failures: Final = LimitedLog(SafeLogger(SCOPE))
-"""Events whose own code fails."""
+"""Logs failures of the code of events, at a limited rate."""
 
 
 class EventReader:
@@ -72,7 +72,7 @@ class EventReader:
         )
         if schema.policy.opt_out:
             self.attributes = self._without_opted_out(self.attributes)
-        # Last: the reader of an alias is complete in itself, and nothing is applied to its attributes a second time.
+        # This comes last: the reader of an alias is complete in itself, and nothing is applied to its attributes a second time.
         self._by_alias: dict[object, EventReader] = {}
         self._specialize = specialize if is_generic(schema.event_class) and schema.fields is not None else None
         if self._specialize is not None:
@@ -130,7 +130,8 @@ class EventReader:
             return self
         try:
             known = self._by_alias.get(alias)
-        except TypeError:  # an argument of it cannot be hashed
+        except TypeError:
+            # An argument of the alias cannot be hashed.
             return EventReader(self._specialize(self.schema, alias))
         if known is None:
             known = EventReader(self._specialize(self.schema, alias))
@@ -142,7 +143,8 @@ class EventReader:
         """Read an event that the generated function cannot handle, field by field."""
         attributes: Attributes = {}
         if violations is not None:
-            violations.clear()  # the generated function may have called some field readers before it fell back
+            # The generated function may have called some field readers before it gave up.
+            violations.clear()
         for reader in self._fields:
             reader(attributes, getattr_or_none(event, reader.field.name), violations)
         return attributes
@@ -167,9 +169,11 @@ class EventReader:
 def _properties(event: EventLike) -> Mapping[str, object]:
     try:
         return dict(event.properties())
-    except program_errors() as error:  # it is a program's own code; the object's own values are exported instead
+    except program_errors() as error:
+        # This is the program's own code. The values that the object stores are exported instead.
         report(ProgramCode.PROPERTIES, error)
-        name, kind = qualified_name(event), qualified_name(error)  # not its text, which may contain a private value
+        # The text of the exception is left out, because it may contain a private value.
+        name, kind = qualified_name(event), qualified_name(error)
         failures.log(
             (name, kind), "`properties()` of an event %s failed, so its attributes are exported: %s", name, kind
         )

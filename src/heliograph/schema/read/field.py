@@ -83,7 +83,8 @@ class FieldReader:
         """Add the exported part of ``value`` to ``attributes``, and its violations to ``violations``, if that is a list."""
         try:
             form = exported = plain_form(value, [MAX_VALUES])
-        except program_errors():  # it may have private parts, a registered converter, or need another closer look
+        except program_errors():
+            # The value may have private parts or a registered converter, or may not be plain for another reason.
             exported, is_complete = protected_form_of(value, self._policy, self._place)
             form = exported if is_complete else form_of(value)
         if violations is not None and self._validates:
@@ -123,7 +124,8 @@ def _place_of(kind: Type) -> Place:
     for each in parts:
         if isinstance(each, ObjectType) and typing.get_args(each.hint):
             aliases[each.python] = (*aliases.get(each.python, ()), each.hint)
-    if any(isinstance(each, AnyType) for each in parts):  # there may be an object of the same class by another alias
+    # An object of the same class, made by another alias, may be in a part of any type.
+    if any(isinstance(each, AnyType) for each in parts):
         aliases = {cls: (*hints, cls) for cls, hints in aliases.items()}
     return Place(aliases=aliases, is_typed=not any(isinstance(each, AnyType) for each in walk_types(kind)))
 
@@ -160,7 +162,8 @@ def protect(form: object, kind: Type, policy: PrivacyPolicy) -> object:
         is_plain = any(_fits(form, option) for option in options if not has_private_parts(option))
         if is_plain or not private:
             return form if is_plain else Protected(MASKED)
-    for option in private:  # a dict can be in the place of an object of any of them, so all declarations apply
+    # A dict can be in the place of an object of any of them, so all declarations apply.
+    for option in private:
         form = _protect_inside(form, option, policy, options)
     return form
 

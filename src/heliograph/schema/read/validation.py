@@ -143,7 +143,8 @@ def _string_violations(form: object, kind: StringType, path: str) -> tuple[Viola
 def _integer_violations(form: object, kind: IntegerType, path: str) -> tuple[Violation, ...]:
     if isinstance(form, bool) or not isinstance(form, (int, float)) or form != int(form):
         return _mismatch(path)
-    if not INT64_MIN <= form <= INT64_MAX:  # a float such as 1e300 can be whole, and larger than any 64-bit integer
+    # A float such as 1e300 can be whole, and larger than any 64-bit integer.
+    if not INT64_MIN <= form <= INT64_MAX:
         return _mismatch(path)
     return _constraint(path, is_met=_is_within(form, kind))
 
@@ -196,7 +197,8 @@ def _array_violations(form: object, kind: ArrayType, path: str) -> Iterable[Viol
     found = [*_constraint(path, is_met=_has_length(kind, len(form)))]
     for index, item in enumerate(form):
         item_type = kind.prefix[index] if index < len(kind.prefix) else kind.items
-        if item_type is None:  # a tuple with too many items: its length was reported
+        if item_type is None:
+            # The tuple has more items than types. Its length was reported.
             break
         if not isinstance(item_type, AnyType):
             found += violations_of(item, item_type, f"{path}[{index}]")

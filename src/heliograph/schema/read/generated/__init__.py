@@ -1,7 +1,8 @@
 """Generates the function that turns the events of one class into attributes.
 
-Every tracked event takes this way, which costs a tenth of a loop over the fields: the source knows the class that each value should have.
-It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its attributes.
+The function reads every tracked event. It costs a tenth of a loop over the fields, because the source knows the class that each value
+should have. It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its
+attributes.
 Any other value goes to the `heliograph.schema.read.field.FieldReader` of its field, which handles every value there can be. So one odd
 or invalid value costs the reading of its field alone. A field with containers or classes inside has a second function for odd values
 in between.
@@ -15,7 +16,7 @@ in between.
 - `source` collects all of it. `declared_dicts` has functions that generated source calls.
 
 **The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may
-change them. If anything raises an exception, the field is read anew by its `FieldReader`: what the first attempt added is forgotten.
+change them. If anything raises an exception, the field is read again by its `FieldReader`: what the first attempt added is forgotten.
 Both ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
 attributes are read only from objects of exactly the declared class, if that is known to have no code for it.
 

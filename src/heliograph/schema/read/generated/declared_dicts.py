@@ -17,7 +17,8 @@ def keyed(value: dict[object, object]) -> dict[object, object] | None:
     """Return a copy of a dict if all its keys are texts; else `None`."""
     copy = value.copy()
     for key in copy:
-        if type(key) is not str:  # before it is compared with a text, which could run its own code
+        # This comes before the key is compared with a text, which could run the key's own code.
+        if type(key) is not str:
             return None
     return copy
 

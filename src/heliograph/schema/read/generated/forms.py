@@ -55,7 +55,8 @@ class FormWriter:
     def __init__(self, source: Source, policy: PrivacyPolicy | None) -> None:
         self._source = source
         self._policy = policy
-        self._parents: tuple[Type, ...] = ()  # the types that the current one is inside of
+        # The types that the current one is inside of.
+        self._parents: tuple[Type, ...] = ()
 
     def code_of(self, kind: Type, variable: str, *, is_wire: bool = False, is_whole: bool = False) -> Code | None:
         """Return the source for the common values of a type, or `None` if it has no common case that is worth the source.
@@ -103,10 +104,12 @@ class FormWriter:
                 assert_never(kind)
 
     def _union(self, kind: UnionType, variable: str, *, is_wire: bool) -> Code | None:
-        if has_private_parts(kind):  # a value may be in the place of another, and is then protected as both are
+        # A value may be in the place of another one, and is then protected as both are.
+        if has_private_parts(kind):
             return None
         wire = wire_type(kind) if is_wire else ""
-        if wire in {"int[]", "double[]"}:  # lists of several classes, whose items have to be of one class
+        # These are lists of several classes, whose items have to be of one class.
+        if wire in {"int[]", "double[]"}:
             return None
         is_double = wire == "double"
         options = [self.code_of(option, variable, is_wire=is_double) for option in kind.options]
@@ -222,7 +225,8 @@ class FormWriter:
         if field_names(kind.python) != names or not reads_plainly(kind.python, names):
             return None
         test = f"type({variable}) is {self._source.constant('class', kind.python)}"
-        if is_generic(kind.python) and has_instance_dict(kind.python):  # it may know that another alias made it
+        # The object may know that another alias made it.
+        if is_generic(kind.python) and has_instance_dict(kind.python):
             aliases = self._source.constant("aliases", (None, kind.hint))
             return f"{test} and {variable}.__dict__.get('__orig_class__') in {aliases}"
         return test
@@ -248,7 +252,8 @@ class FormWriter:
             if code is None:
                 return None
             tests.append(code.test)
-            if privacy is not Privacy.DROP:  # the form of a field that is dropped has no key
+            # A field that is dropped has no key in the form.
+            if privacy is not Privacy.DROP:
                 forms.append(f"{field.name!r}: {code.form}")
         form = f"{{{', '.join(forms)}}}"
         if is_typeddict(kind.python):
@@ -275,7 +280,7 @@ class FormWriter:
         return tests if field.required else [f"{variable} is ABSENT", *tests]
 
     def can_protect(self, kind: Type, privacy: Privacy) -> bool:
-        """Return True if a privacy can be applied to the form of a value without a closer look at it."""
+        """Return True if a privacy can be applied to the form of a value, although nothing else of the value is known."""
         if privacy is Privacy.PLAIN:
             return True
         # The form of any value may be `None`, which is never protected. To know if a container is valid, its form is made.
@@ -339,7 +344,8 @@ def _counted(kind: ArrayType | MapType) -> list[str]:
 
 def _forms_of_items(kind: Type, item: Code) -> list[str]:
     """Return the lines that make a list of the forms of the items in a copy."""
-    if kind == StringType():  # one look at all texts, since almost all are their own forms
+    # All texts are tested together, since almost all are their own forms.
+    if kind == StringType():
         test = "type(item) is str"
         # A surrogate is not printable.
         is_form = "(text := ''.join(copy)).isascii() or text.isprintable()"

@@ -1,8 +1,8 @@
 """Generate the function that turns the events of one class into the key values of OTLP, without making attributes of them first.
 
 It is for log records that go straight to an outbox. The tests of values are those of `heliograph.schema.read.generated.attributes`: only
-the statement that follows a test differs. A common value with nothing inside of it is encoded where it stands. The attributes of
-all other fields, and of odd values, are made as always, and encoded then. So both ways give the same bytes.
+the statement that follows a test differs. A common value with nothing inside of it is encoded at once. For all other fields, and for odd
+values, the attributes are made first, and then encoded. Both ways give the same bytes.
 
 This package knows nothing of OTLP. A `KeyValueEncoder` encodes.
 """
@@ -41,10 +41,10 @@ class KeyValueEncoder(Protocol):
         """Return the bytes before the text of an attribute, by its size in UTF-8."""
 
     def integers(self, name: str) -> Mapping[int, bytes]:
-        """Return the encoded attribute, by its value."""
+        """Return a mapping from each integer to the encoded attribute with that value."""
 
     def booleans(self, name: str) -> Mapping[bool, bytes]:
-        """Return the encoded attribute, by its value."""
+        """Return a mapping from each boolean to the encoded attribute with that value."""
 
     def doubles(self, name: str) -> Callable[[float], bytes]:
         """Return the function that encodes the attribute."""
@@ -75,8 +75,9 @@ def generate_key_values_function(
 
 
 def _names_are_apart(names: Sequence[str]) -> bool:
-    """Return True if no attribute below a name can be one below another, or one that is added to each event."""
-    if any(name.startswith(f"{SCOPE}.") for name in names):  # our own classes alone may have these
+    """Return True if no two fields can have the same attribute, and none can have one that is added to each event."""
+    # Only our own classes may have these names.
+    if any(name.startswith(f"{SCOPE}.") for name in names):
         return False
     return not any(other.startswith(f"{name}.") for name in names for other in names)
 

@@ -49,7 +49,7 @@ class MapWriter:
         return None if lines is None else [*lines, f"if None in {target}:", *_REFUSED]
 
     def _any_items(self, variable: str, names: str, target: str) -> list[str]:
-        """Return the statements that add values of any type: scalars here, and all anew if there is something else."""
+        """Return the statements that add values of any type: scalars one by one, and all of them again if one is no scalar."""
         is_scalar = scalars.plain_scalar_test("item", self._source)
         flatten = [f"flatten({target}, {names}, copy, [MAX_VALUES])", *_refused_if_many(target), "break"]
         return [
@@ -71,7 +71,7 @@ class MapWriter:
         value = self._value(kind.values, key.form, names, target, level)
         if value is None:
             return None
-        # A text that needs a closer look has no name.
+        # A text that cannot be part of a name has none.
         is_key = "type(key) is str" if kind.keys == StringType() else key.test
         is_refused = [f"len({variable}) >= {MAX_KEYS}", *broken_bounds(kind, variable)]
         count, end = [], []

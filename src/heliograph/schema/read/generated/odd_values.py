@@ -1,9 +1,11 @@
-"""Read values that are legal but not common: a text or container of a subclass, a container with an odd item, a dict in the place of an object.
+"""Read values that are legal but not common.
+
+Such a value is a text or a container of a subclass, a container with an odd item, or a dict in the place of an object.
 
 The generated function of an event class knows exact classes alone. For a field with texts, containers or classes, one more function is
-generated when the first value comes that is not common: the same source, for a type in which each class is a dict with the same keys. Any
-other value becomes its form first, in which nothing is odd any more. What the function refuses is read by the `FieldReader` of the field: it is
-invalid, or an odd value whose type is a text with a pattern, such as a date.
+generated when the first value comes that is not common. It has the same source, for a type in which each class is a dict with the same
+keys. Any other value becomes its form first, in which nothing is odd any more. A value that the function refuses is read by the
+`FieldReader` of the field: it is invalid, or it is an odd value whose type is a text with a pattern, such as a date.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ class _OddValues:
         size = len(attributes)
         try:
             is_read = self._read(attributes, value)
-        except program_errors():  # its form needs a closer look, or it changes meanwhile
+        except program_errors():
+            # The value is not plain, or another thread changes it meanwhile.
             forget(attributes, size)
             is_read = False
         if not is_read:
