@@ -38,8 +38,7 @@ def read(reader: FieldReader, value: object) -> tuple[Attributes, list[Violation
         reader(attributes, value, violations)
 
     source, violations = Source(), []  # type: ignore[var-annotated]
-    lines = AttributeWriter(source, POLICY, reader.reserved).field_lines(reader, "value")
-    source.constants.update({name: asked for name, each in source.constants.items() if each is reader})
+    lines = AttributeWriter(source, POLICY, reader.reserved, lambda _: asked).field_lines(reader, "value")
     body = [f"{ATTRIBUTES} = {{}}", *lines, f"return {ATTRIBUTES}"]
     return run(source, "value, violations", body, value, violations), violations, len(calls)
 
