@@ -33,6 +33,7 @@ def test_panels_of_a_line_share_its_width() -> None:
     lines = ((number("a"), graph("b")), (number("c"),))
     first, second, third = laid_out(Section(lines=lines))
 
+    assert len({panel["id"] for panel in (first, second, third)}) == 3
     assert place(first) == (0, 0, WIDTH // 2, 8)
     assert place(second) == (WIDTH // 2, 0, WIDTH // 2, 8)
     assert place(third) == (0, 8, WIDTH, 4)

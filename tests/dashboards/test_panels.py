@@ -73,10 +73,12 @@ def test_number_without_limits_is_neither_good_nor_bad() -> None:
 
 def test_counts_are_stacked_bars_and_other_values_are_lines() -> None:
     """The sum of the bars is the number of things in an interval."""
-    bars = stored(panels.graph("Title", "Text.", queries(), are_counts=True))["fieldConfig"]["defaults"]["custom"]
-    lines = stored(panels.graph("Title", "Text.", queries()))["fieldConfig"]["defaults"]["custom"]
+    counts = stored(panels.graph("Title", "Text.", queries(), are_counts=True))["fieldConfig"]["defaults"]
+    others = stored(panels.graph("Title", "Text.", queries()))["fieldConfig"]["defaults"]
+    bars, lines = counts["custom"], others["custom"]
 
     assert (bars["drawStyle"], bars["stacking"]["mode"]) == ("bars", "normal")
+    assert (counts["decimals"], others.get("decimals")) == (0, None)
     assert "stacking" not in lines
     assert lines.get("drawStyle", "line") == "line"
 

@@ -29,6 +29,11 @@ def test_span_in_jaeger() -> None:
     assert search.tags == 'heliograph.token.result=expired note="with \\"quotes\\""'
 
 
+def test_value_of_two_words_is_quoted() -> None:
+    """A space ends a value in logfmt."""
+    assert tags(Jaeger().with_span("token.verify", {"note": "two words"})) == 'note="two words"'
+
+
 def test_event_in_jaeger() -> None:
     """Jaeger cannot search for the name of a span event: it is an attribute, too."""
     search = Jaeger().with_event("shop.order_placed")

@@ -16,6 +16,7 @@ class Fields:
     plain: str = setting("a", parse)
     hidden: str = setting("b", parse, in_datasette="the option `--secret`", secret=True)
     mapping: dict[str, object] = setting({}, parse)
+    hidden_mapping: dict[str, object] = setting({}, parse, secret=True)
 
 
 def test_default_is_that_of_the_field() -> None:
@@ -27,7 +28,9 @@ def test_default_is_that_of_the_field() -> None:
 
 
 def test_secret_is_not_shown() -> None:
-    assert repr(Fields(hidden="SECRET")).endswith("Fields(plain='a', mapping={})")
+    assert repr(Fields(hidden="SECRET", hidden_mapping={"password": "SECRET"})).endswith(
+        "Fields(plain='a', mapping={})"
+    )
 
 
 def test_facts_about_a_field_are_kept() -> None:

@@ -104,6 +104,13 @@ def test_value_of_another_class_or_shape_is_left_to_the_slower_way(hint: Any, va
     assert form(read_type(hint), value) is NOT_COMMON
 
 
+def test_items_of_a_set_are_sorted() -> None:
+    """Equal sets look equal, whatever order they have in this process."""
+    words = [f"word {number:03}" for number in range(100)]
+
+    assert form(read_type(set[str]), set(words)) == words
+
+
 def test_too_many_values_are_left_to_the_slower_way() -> None:
     """All containers of one property share the limit."""
     assert form(read_type(list[list[int]]), [list(range(100))] * 100) is NOT_COMMON
