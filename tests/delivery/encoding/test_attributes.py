@@ -87,6 +87,11 @@ def test_key_of_another_class_has_what_is_remembered_of_its_text() -> None:
     assert {type(key) for key in module._known} == {str}
 
 
+def test_key_that_is_no_text_has_its_form() -> None:
+    assert decoded({1: "one", (2,): "two"}) == {"1": "one", "[2]": "two"}  # type: ignore[dict-item]
+    assert {type(key) for key in module._known} <= {str}
+
+
 def test_lone_surrogate_in_one_text_changes_no_other() -> None:
     """The fields that were written before it was found are written once."""
     assert decoded({"a": "first", "b": "\udc80", "\udc81": "last"}) == {"a": "first", "b": "\\udc80", "\\udc81": "last"}
