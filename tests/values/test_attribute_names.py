@@ -37,7 +37,7 @@ def test_number_of_names_is_bounded_at_all_depths() -> None:
         names[f"key-{number}"]
         inner = names.below(f"outer-{number % 7}")
         inner[f"key-{number}"]
-        kept = len(names) + sum(len(below) for below in names._below.values())
+        kept = len(names) + sum(len(below) for below in names.inner.values())
         assert kept <= MAX_REMEMBERED
 
     assert names["key-0"] == "e.p.key-0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import subprocess
 import sys
 import types
@@ -196,3 +197,48 @@ print(sorted({"numpy", "pandas", "pydantic", "httpx", "yarl", "argparse"} & set(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
     )
     assert result.stdout.strip() == "[]"
+
+
+class OwnAddress(ipaddress.IPv4Address):
+    def __str__(self) -> str:
+        raise AssertionError("code of the program")
+
+
+class OwnNetwork(ipaddress.IPv6Network):
+    def __str__(self) -> str:
+        raise AssertionError("code of the program")
+
+
+@given(
+    st.ip_addresses()
+    | st.builds(ipaddress.IPv6Network, st.tuples(st.ip_addresses(v=6), st.integers(0, 128)), st.just(False))
+)
+def test_text_of_addresses_and_networks(value: Any) -> None:
+    """It is that of their own method, also if it is remembered."""
+    assert form_of(value) == form_of(value) == str(value)
+
+
+def test_text_of_unusual_addresses_and_networks() -> None:
+    """A subclass is not asked, a scope is kept, and a number that is none of an address changes nothing."""
+    address = ipaddress.IPv4Address(1)
+    address._ip = True  # type: ignore[attr-defined]
+
+    assert form_of(address) == "0.0.0.1"
+    assert form_of(OwnAddress("10.0.0.1")) == "10.0.0.1"
+    assert form_of(OwnNetwork("2001:db8::/32")) == "2001:db8::/32"
+    assert form_of(ipaddress.IPv6Network("fe80::%1/64")) == "fe80::%1/64"
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+def test_numbers_of_numpy_of_every_size(bits: int) -> None:
+    """They are plain numbers, also those of a subclass, whose own code does not run."""
+
+    class Own(getattr(np, f"int{bits}")):  # type: ignore[misc]
+        def __int__(self) -> int:
+            raise AssertionError("code of the program")
+
+    values = [getattr(np, f"{kind}{bits}")(3) for kind in ("int", "uint", *(["float"] if bits > 8 else []))]
+
+    assert [(type(form), form) for form in map(form_of, [*values, Own(3)])] == [
+        (int, 3), (int, 3), *([(float, 3.0)] if bits > 8 else []), (int, 3)
+    ]  # fmt: skip

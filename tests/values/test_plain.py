@@ -228,3 +228,10 @@ def test_dict_with_an_order_of_its_own_is_read_without_its_code() -> None:
         assert plain_form(Ordered(a=1), [MAX_VALUES]) == {"a": 1}
     assert form_of(Ordered(a=1)) == {"a": 1}
     assert called == []
+
+
+def test_value_that_becomes_no_text_is_refused() -> None:
+    """A converter of texts is made for the class that an annotation names, which may say anything."""
+    for convert in (converted_text, text_converter(collections.deque)):
+        with pytest.raises(NotPlain):
+            convert(collections.deque(["a"]))

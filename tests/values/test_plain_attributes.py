@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heliograph.values.attribute_names import AttributeNames
-from heliograph.values.attributes import MAX_KEYS, Attributes, add_attributes
+from heliograph.values.attributes import MAX_KEYS, Attributes, add_attributes, array_or_json
 from heliograph.values.forms import form_of
 from heliograph.values.plain import NotPlain
 from heliograph.values.plain_attributes import (
     forget,
     json_unless_text,
+    list_attribute,
     put_dict,
     put_dict_form,
     put_form,
@@ -33,7 +34,7 @@ def room() -> list[int]:
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4) | VALUES)
 def test_attributes_are_the_same(value: Any) -> None:
-    """Names, values and their order are those of the complete way. If the value is refused, nothing was added."""
+    """Names, values and their order are those of the complete way. If the value is refused, what was added is the newest."""
     names = AttributeNames("e.p", RESERVED)
     expected: Attributes = {"before": 1}
     add_attributes(expected, "e.p", form_of(value), reserved=RESERVED)
@@ -45,6 +46,7 @@ def test_attributes_are_the_same(value: Any) -> None:
         try:
             put(attributes)
         except NotPlain:
+            forget(attributes, 1)
             assert attributes == {"before": 1}
         else:
             assert repr(list(attributes.items())) == repr(list(expected.items()))
@@ -66,14 +68,14 @@ def test_attributes_are_the_same(value: Any) -> None:
     ids=range(9),
 )
 def test_keys_that_need_a_closer_look_are_refused(value: dict[Any, object]) -> None:
-    """Nothing was added then."""
+    """Nothing of a form was added then."""
     attributes: Attributes = {}
     with pytest.raises(NotPlain):
-        put_dict(attributes, AttributeNames("e.p", RESERVED), value, room())
+        put_dict({}, AttributeNames("e.p", RESERVED), value, room())
     with pytest.raises(NotPlain):
         put_dict_form(attributes, AttributeNames("e.p", RESERVED), form_of(value))  # type: ignore[arg-type]
     with pytest.raises(NotPlain):
-        put_dict(attributes, AttributeNames("e.p"), {1: 2}, room())
+        put_dict({}, AttributeNames("e.p"), {1: 2}, room())
     assert attributes == {}
 
 
@@ -123,3 +125,9 @@ def test_json_text() -> None:
     assert attributes == {"a": '{"x":1}'}
     assert json_unless_text("x") == "x"
     assert json_unless_text({"x": 1}) == '{"x":1}'
+
+
+@pytest.mark.parametrize("values", [[], ["a", "ž"], ["a", "\x85"], ["\udc80"], [1, 2**63], [1, True], [None], (1, 2)])
+def test_attribute_of_a_list(values: list[Any]) -> None:
+    """It is that of its form."""
+    assert list_attribute(values, room()) == array_or_json(form_of(values))  # type: ignore[arg-type]

@@ -8,7 +8,19 @@ import uuid
 
 import pytest
 
-from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, are_own_forms, integer_form, number_form
+from heliograph.values.scalars import (
+    EXACT,
+    INT64_MAX,
+    INT64_MIN,
+    PLAIN_SCALAR,
+    are_own_forms,
+    integer_form,
+    number_form,
+)
+
+
+class Text(str):
+    __slots__ = ()
 
 
 @pytest.mark.parametrize(
@@ -73,3 +85,15 @@ def test_each_class_has_a_function(value: object, form: object) -> None:
 def test_texts_or_integers_that_are_their_own_forms(values: list[object], *, expected: bool) -> None:
     """Lists of one class are common, and need no copy of each item. Others need a closer look, even if they turn out the same."""
     assert are_own_forms(values) is expected
+
+
+@pytest.mark.parametrize(
+    ("item", "is_plain"),
+    [
+        *((value, True) for value in ("", "text", "größe", 1, -(2**63), 0.5, True)),
+        *((value, False) for value in (Text("text"), "\x00ö", "\ud800", 2**63, float("nan"), None, b"", [])),
+    ],
+)
+def test_source_for_a_scalar_that_is_its_own_form(item: object, is_plain: bool) -> None:
+    """Whatever its type is. A text with characters that need a look is not one."""
+    assert eval(PLAIN_SCALAR, {"item": item, "kind": type(item)}) is is_plain

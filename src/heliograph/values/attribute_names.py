@@ -6,7 +6,7 @@ are too many, all are forgotten. Keys that cannot be part of a name are never ke
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from heliograph.values.attributes import can_be_in_a_name
 from heliograph.values.plain import NotPlain
@@ -23,24 +23,49 @@ class AttributeNames(dict[str, "str | None"]):
     Args:
         prefix: The name that the keys are below.
         reserved: Names that no key may take.
-        root: The names that are forgotten together with these. `None` makes these the root.
+        outer: The names that these are below. `None` makes these the root.
+
+    Attributes:
+        level: The number of keys that lead to a value with one of these names.
+        known: The same names as a plain dict, in which the interpreter finds them in two thirds of the time. The caller handles the
+            `KeyError` for a name that is not remembered, by `name`.
+        adders: The functions that add the objects of each class, as `heliograph.values.plain_classes` made them.
+        inner: The names below each key, as `below` returned them.
+        prefix: The name that the keys are below.
+        root: The names that are forgotten together with these.
     """
 
-    __slots__ = ("_below", "_prefix", "_remembered", "_reserved", "_root")
+    __slots__ = ("_remembered", "_reserved", "adders", "inner", "known", "level", "prefix", "root")
 
-    def __init__(self, prefix: str, reserved: frozenset[str] = frozenset(), root: AttributeNames | None = None) -> None:
+    def __init__(
+        self, prefix: str, reserved: frozenset[str] = frozenset(), outer: AttributeNames | None = None
+    ) -> None:
         super().__init__()
-        self._prefix = prefix
+        self.prefix = prefix
         self._reserved = reserved
-        self._root = self if root is None else root
-        self._below: dict[str, AttributeNames] = {}
+        self.root: AttributeNames = self if outer is None else outer.root
+        self.adders: dict[type, Any] = {}
+        self.known: dict[str, str] = {}
+        self.inner: dict[str, AttributeNames] = {}
         self._remembered = 0  # counted by the root
+        self.level: int = 1 if outer is None else outer.level + 1
 
     def __missing__(self, key: str) -> str | None:
         name = self.name_of(key)
         if name is not None:
-            self._root.make_room()
-            self[key] = name
+            self.root.make_room()
+            self[key] = self.known[key] = name
+        return name
+
+    def name(self, key: str) -> str:
+        """Return the name for a key.
+
+        Raises:
+            NotPlain: The key has no name.
+        """
+        name = self[key]
+        if name is None:
+            raise NotPlain
         return name
 
     def name_of(self, key: str) -> str | None:
@@ -48,7 +73,7 @@ class AttributeNames(dict[str, "str | None"]):
         # With a dot in it, the key could have the name of a key inside of another dict.
         if "." in key or not can_be_in_a_name(key):
             return None
-        name = f"{self._prefix}.{key}"
+        name = f"{self.prefix}.{key}"
         return None if name in self._reserved else name
 
     def below(self, key: str) -> AttributeNames:
@@ -57,18 +82,17 @@ class AttributeNames(dict[str, "str | None"]):
         Raises:
             NotPlain: That key has no name.
         """
-        found = self._below.get(key)
+        found = self.inner.get(key)
         if found is None:
-            name = self[key]
-            if name is None:
-                raise NotPlain
-            found = self._below[key] = AttributeNames(name, self._reserved, self._root)
+            found = self.inner[key] = AttributeNames(self.name(key), self._reserved, self)
         return found
 
     def make_room(self) -> None:
         """Count one more name below this root. Forget all of them if there are too many."""
         if self._remembered >= MAX_REMEMBERED:
             self.clear()
-            self._below.clear()
+            self.known.clear()
+            self.inner.clear()
+            self.adders.clear()
             self._remembered = 0
         self._remembered += 1

@@ -11,6 +11,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -63,10 +64,38 @@ def _attributes(_: Any, value: Any) -> object:
 
 
 def _fraction(cls: Any, value: Any) -> str:
-    numerator, denominator = (getattr(cls, name).__get__(value) for name in ("_numerator", "_denominator"))
-    size = max(numerator.bit_length(), denominator.bit_length())
-    number: Any = str if size <= MAX_DECIMAL_BITS else hex
+    numerator, denominator = cls._numerator.__get__(value), cls._denominator.__get__(value)
+    is_short = numerator.bit_length() <= MAX_DECIMAL_BITS and denominator.bit_length() <= MAX_DECIMAL_BITS
+    number: Any = str if is_short else hex
     return number(numerator) if denominator == 1 else f"{number(numerator)}/{number(denominator)}"
+
+
+def _ipv4_address(cls: Any, value: Any) -> str:
+    """Return the text of an IPv4 address. To make it here takes a third of the time of the class's own method."""
+    number = cls._ip.__get__(value)
+    if type(number) is int and 0 <= number < _IPV4_ADDRESSES:
+        return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    return _address(cls, value)
+
+
+_IPV4_ADDRESSES: Final = 2**32
+
+
+def _ipv6_network(cls: Any, value: Any) -> str:
+    """Return the text of an IPv6 network. A program has few of them, and the class's own method takes some microseconds."""
+    if type(value) is cls:
+        number, scope, length = _PARTS_OF_NETWORK(value)
+        if scope is None and type(number) is int and type(length) is int:
+            return _text_of_ipv6_network(number, length)
+    return _address(cls, value)
+
+
+_PARTS_OF_NETWORK: Final = attrgetter("network_address._ip", "network_address._scope_id", "_prefixlen")
+
+
+@functools.lru_cache(maxsize=256)
+def _text_of_ipv6_network(number: int, length: int) -> str:
+    return f"{sys.modules['ipaddress'].IPv6Address(number)}/{length}"
 
 
 def _address(cls: Any, value: Any) -> str:
@@ -96,6 +125,14 @@ def _row(cls: Any, value: Any) -> Pairs:
 
 
 # numpy and pandas
+
+
+def _numpy_integer(cls: Any, value: Any) -> object:
+    return cls.__int__(value)  # `item` takes twice as long
+
+
+def _numpy_float(cls: Any, value: Any) -> object:
+    return cls.__float__(value)
 
 
 def _numpy_scalar(cls: Any, value: Any) -> object:
@@ -139,13 +176,15 @@ _NANOSECONDS: Final = {
 
 
 def _numpy_array(cls: Any, value: Any) -> object:
-    shape, dtype = cls.shape.__get__(value), cls.dtype.__get__(value)
-    if cls.size.__get__(value) > MAX_ITEMS or (dtype.kind in "mM" and len(shape) > 1):
+    dtype = cls.dtype.__get__(value)
+    is_time = dtype.kind in "mM"
+    if cls.size.__get__(value) <= MAX_ITEMS and not is_time:
+        return cls.tolist(value)
+    shape = cls.shape.__get__(value)
+    if cls.size.__get__(value) > MAX_ITEMS or len(shape) > 1:
         return _shape("numpy.ndarray", shape, dtype)
     # `tolist` would make numbers of them.
-    if dtype.kind in "mM":
-        return [cls.__getitem__(value, index) for index in range(shape[0])] if shape else cls.__getitem__(value, ())
-    return cls.tolist(value)
+    return [cls.__getitem__(value, index) for index in range(shape[0])] if shape else cls.__getitem__(value, ())
 
 
 def _masked_array(cls: Any, value: Any) -> str:
@@ -176,9 +215,8 @@ def _timestamp(cls: Any, value: Any) -> object:
 
 
 def _timedelta(cls: Any, value: Any) -> str:
-    days, seconds, micros, nanos = (
-        getattr(cls, name).__get__(value) for name in ("days", "seconds", "microseconds", "nanoseconds")
-    )
+    days, seconds = cls.days.__get__(value), cls.seconds.__get__(value)
+    micros, nanos = cls.microseconds.__get__(value), cls.nanoseconds.__get__(value)
     return duration_text(((days * 86_400 + seconds) * 10**6 + micros) * 1000 + nanos)
 
 
@@ -191,10 +229,13 @@ def without_credentials(url: str) -> str:
     >>> without_credentials("postgres://me:secret@db:5432/shop?user=me&sslmode=require")
     'postgres://db:5432/shop?sslmode=require'
     """
-    url = _USER.sub(r"\1", url, count=1)
+    if "@" in url:  # asked first, because most URLs have none
+        url = _USER.sub(r"\1", url, count=1)
+    if "?" not in url:
+        return url
     head, mark, query = url.partition("?")
     query, hash_mark, fragment = query.partition("#")
-    if mark and _CREDENTIAL_KEY.search(query):
+    if _CREDENTIAL_KEY.search(query):
         pairs = [(key, item) for key, item in parse_qsl(query, True) if not _CREDENTIAL_KEY.fullmatch(f"{key}=")]
         query = urlencode(pairs)
         mark = "?" if query else ""
@@ -256,12 +297,17 @@ def _fields_url(names: Iterable[str]) -> NamedConverter:
 
 _CONVERTERS: Final[Mapping[NamedConverter, Iterable[str]]] = {
     _fraction: ["fractions.Fraction"],
-    _address: [f"ipaddress.IPv{version}{kind}" for version in (4, 6) for kind in ("Address", "Interface", "Network")],
+    _ipv4_address: ["ipaddress.IPv4Address"],
+    _ipv6_network: ["ipaddress.IPv6Network"],
+    _address: [f"ipaddress.IPv{kind}" for kind in ("4Interface", "4Network", "6Address", "6Interface")],
     _zone: ["zoneinfo.ZoneInfo"],
     _array: ["array.array"],
     _row: ["sqlite3.Row"],
     _attributes: ["argparse.Namespace"],
     _split_url: [f"urllib.parse.{kind}{suffix}" for kind in ("SplitResult", "ParseResult") for suffix in ("", "Bytes")],
+    # The methods of the classes themselves are faster than those that they inherit.
+    _numpy_integer: [f"numpy.{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)] + ["numpy.integer"],
+    _numpy_float: [f"numpy.float{bits}" for bits in (16, 32, 64)],
     _numpy_scalar: ["numpy.generic"],
     _numpy_time: ["numpy.datetime64"],
     _numpy_duration: ["numpy.timedelta64"],

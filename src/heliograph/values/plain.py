@@ -11,6 +11,7 @@ Values are read as everywhere: no code of a program's class runs.
 from __future__ import annotations
 
 import functools
+import keyword
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final
@@ -20,7 +21,7 @@ from heliograph.values.declarations import field_declarations, whole
 from heliograph.values.fields import field_names
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import Protected
-from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, are_own_forms
+from heliograph.values.scalars import EXACT, INT64_MAX, INT64_MIN, SMALL, SMALL_NEGATIVE, are_own_forms
 from heliograph.values.standard_library import MAX_VALUES, STANDARD, Converter, Pairs, Unordered
 from heliograph.values.stored import MAX_CACHED_CLASSES, overrides, reads_plainly
 from heliograph.values.text import json_of
@@ -28,7 +29,7 @@ from heliograph.values.text import json_of
 MAX_PLAIN_NESTING: Final = 16
 """The number of values that can be inside of one another. A value inside of itself is deeper than that, and is not plain."""
 
-_SCALARS: Final = {id(cls): to_form for cls, to_form in {**EXACT, complex: STANDARD[complex]}.items()}
+TO_SCALAR: Final = {id(cls): to_form for cls, to_form in {**EXACT, complex: STANDARD[complex]}.items()}
 """The functions for common classes, by the id of the class: to hash a class can run code of its metaclass."""
 
 
@@ -48,20 +49,22 @@ def plain_form(value: Any, room: list[int], depth: int = MAX_PLAIN_NESTING) -> o
         NotPlain: The value is not plain.
     """
     kind: Any = type(value)  # mypy does not consider a class hashable
-    to_form = _SCALARS.get(id(kind))
+    to_form = TO_SCALAR.get(id(kind))
     if to_form is not None:
         return to_form(value)
     if depth == 0:
         raise NotPlain
-    if kind is dict or kind is list or kind is tuple:
+    if kind is dict:
+        return dict_form(value, room, depth - 1)
+    if kind is list or kind is tuple:
         room[0] -= len(value)
         if room[0] < 0:
             raise NotPlain
-        return _dict_form(value.copy(), room, depth - 1) if kind is dict else _forms([*value], room, depth - 1)
-    to_plain = _plain_converter(kind, converter_of(kind))
+        return _forms([*value], room, depth - 1)
+    to_plain = fixed_converter(kind) or _plain_converter(kind, converter_of(kind))
     if to_plain is None:
         raise NotPlain
-    return _converted_form(to_plain(value), room, depth - 1)
+    return converted_form(to_plain(value), room, depth - 1)
 
 
 def _forms(values: list[Any], room: list[int], depth: int) -> list[object]:
@@ -78,30 +81,40 @@ def _forms(values: list[Any], room: list[int], depth: int) -> list[object]:
     return forms
 
 
-def _dict_form(copy: dict[Any, Any], room: list[int], depth: int) -> dict[str, object]:
-    form: dict[str, object] = {}
-    for key, item in copy.items():
+def dict_form(value: dict[Any, Any], room: list[int], depth: int = MAX_PLAIN_NESTING - 1) -> dict[str, object]:
+    """Return the form of a dict, with the arguments of `plain_form`: a copy, in which each value is replaced by its form."""
+    room[0] -= len(value)
+    if room[0] < 0:
+        raise NotPlain
+    copy = value.copy()
+    for key in copy:
         # A lone surrogate could equal its escape.
         if type(key) is not str or not (key.isascii() or key.isprintable()):
             raise NotPlain
+        item = copy[key]
         kind = type(item)
-        if (kind is str and item.isascii()) or (kind is int and INT64_MIN <= item <= INT64_MAX) or item is None:
-            form[key] = item
-        else:
-            form[key] = plain_form(item, room, depth)
-    return form
+        # Most values are their own forms. To ask for them here saves a call for each.
+        if not (
+            (kind is str and item.isascii())
+            or (kind is int and (SMALL_NEGATIVE <= item <= SMALL or INT64_MIN <= item <= INT64_MAX))
+            or item is None
+            or kind is bool
+            or (kind is float and item - item == 0.0)
+        ):
+            copy[key] = plain_form(item, room, depth)
+    return copy
 
 
-def _converted_form(plain: Any, room: list[int], depth: int) -> object:
-    """Return the form of what a converter returned."""
+def converted_form(plain: Any, room: list[int], depth: int = MAX_PLAIN_NESTING - 1) -> object:
+    """Return the form of what a converter returned, with the arguments of `plain_form`."""
     kind = type(plain)
-    to_form = _SCALARS.get(id(kind))
+    to_form = TO_SCALAR.get(id(kind))
     if to_form is not None:
         return to_form(plain)
     if kind is Protected:
         raise NotPlain
     if kind is Pairs:
-        return plain_form(_dict_of(plain), room, depth)
+        return plain_form(dict_of(plain), room, depth)
     if kind is not Unordered:
         return plain_form(plain, room, depth)
     room[0] -= len(plain)
@@ -110,7 +123,8 @@ def _converted_form(plain: Any, room: list[int], depth: int) -> object:
     return sorted(_forms(plain, room, depth), key=json_of)
 
 
-def _dict_of(pairs: Pairs) -> dict[object, object]:
+def dict_of(pairs: Pairs) -> dict[object, object]:
+    """Return the pairs of a mapping as a dict. Raise `NotPlain` if a key is no text, or is there twice."""
     for key, _ in pairs:
         # This comes before the key is hashed, which would run its own code.
         if type(key) is not str:
@@ -119,6 +133,12 @@ def _dict_of(pairs: Pairs) -> dict[object, object]:
     if len(found) < len(pairs):
         raise NotPlain
     return found
+
+
+@functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
+def fixed_converter(cls: type) -> Converter | None:
+    """Return the same function, or `None` if a registered converter may ever take its place."""
+    return _plain_converter(cls, converter_of(cls)) if has_fields(cls) or is_fixed(cls) else None
 
 
 @functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
@@ -144,10 +164,19 @@ def _copy_of_dict(value: dict[object, object]) -> dict[object, object]:
     return dict.copy(value)
 
 
+@functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
+def plain_fields(cls: type) -> tuple[str, ...]:
+    """Return the names of the fields of a class; none if it has no fields, or if one of them may be private or runs code."""
+    names = (field_names(cls) or ()) if has_fields(cls) else ()
+    is_plain = not any(map(keyword.iskeyword, names)) and all(map(str.isidentifier, names))
+    is_plain = is_plain and not is_generic(cls) and not field_declarations((cls,))
+    return names if is_plain and reads_plainly(cls, names) else ()
+
+
 def _fields_reader(cls: type) -> Converter | None:
-    """Return a function that reads the fields of an object into a dict, or `None` if one of them may be private."""
-    names = field_names(cls) or ()
-    if is_generic(cls) or field_declarations((cls,)) or not names or not reads_plainly(cls, names):
+    """Return a function that reads the fields of an object into a dict, or `None` if the class has no plain fields."""
+    names = plain_fields(cls)
+    if not names:
         return None
     if len(names) == 1:
         return lambda value: {names[0]: getattr(value, names[0])}
@@ -169,12 +198,16 @@ def converted_text(value: object) -> str:
 
 def text_converter(cls: type) -> Callable[[Any], str]:
     """Return a function that does the same as `converted_text` for values of exactly one class, without a search each time."""
-    convert = _plain_converter(cls, converter_of(cls)) if is_fixed(cls) else None
+    convert = fixed_converter(cls)
     if convert is None:
         return converted_text
 
     def text_of(value: object) -> str:
         text = convert(value)
-        return text if type(text) is str and text.isascii() else converted_text(value)
+        if type(text) is not str or not text.isascii():
+            text = converted_form(text, [MAX_VALUES])
+        if type(text) is not str:
+            raise NotPlain
+        return text
 
     return text_of

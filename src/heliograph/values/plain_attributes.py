@@ -1,6 +1,7 @@
 """The fast way to the attributes of plain values. `heliograph.values.attributes.add_attributes` adds the same attributes, for every form.
 
-Each function raises `NotPlain` for a value that is not plain. Those that add a whole value have then added nothing.
+Each function raises `NotPlain` for a value that is not plain. Those that add a form have then added nothing. Those that read a
+value may have added a part of it, which the caller removes with `forget`: to collect it elsewhere first costs as much as all the tests.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from typing import Any
 
 from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS, Attributes, AttributeValue, array_or_json
-from heliograph.values.plain import NotPlain, plain_form
+from heliograph.values.plain import NotPlain, converted_form, dict_of, fixed_converter, plain_form
+from heliograph.values.plain_classes import adder_of
 from heliograph.values.privacy import Protected
-from heliograph.values.scalars import INT64_MAX, INT64_MIN, are_own_forms
+from heliograph.values.scalars import INT64_MAX, INT64_MIN, SCALARS, SMALL, SMALL_NEGATIVE, are_own_forms
+from heliograph.values.standard_library import MAX_VALUES, Converter, Pairs
 from heliograph.values.text import json_of
 
 
 def put_value(attributes: Attributes, name: str, names: AttributeNames, value: Any, room: list[int]) -> None:
-    """Add any plain value: as one attribute, or, if it is a dict, as one for each key.
+    """Add any plain value: as one attribute, or, if it is a dict or an object with fields, as one for each key or field.
+
+    If this raises `NotPlain`, the first attributes of a dict or an object may be there.
 
     Args:
         attributes: The attributes to add to.
@@ -26,16 +31,54 @@ def put_value(attributes: Attributes, name: str, names: AttributeNames, value: A
         room: The number of values that may be read, as for `heliograph.values.plain.plain_form`.
     """
     kind = type(value)
-    if kind is str and value.isascii():
+    if (kind is str and value.isascii()) or (kind is int and INT64_MIN <= value <= INT64_MAX):
         attributes[name] = value
+    elif value is None:
+        return
     elif kind is dict:
         put_dict(attributes, names, value, room)
-    elif kind is int and INT64_MIN <= value <= INT64_MAX:
-        attributes[name] = value
     elif kind is list:
         attributes[name] = list_attribute(value, room)
-    elif value is not None:
+    elif (to_form := SCALARS.get(id(kind))) is not None:
+        attributes[name] = to_form(value)  # type: ignore[assignment]  # a scalar
+    elif (add := adder_of(names, kind, put_item, put_plain)) is not None:
+        size = len(attributes)
+        add(attributes, value, room)
+        if len(attributes) - size >= MAX_KEYS:
+            raise NotPlain
+    else:
         put_form(attributes, name, names, plain_form(value, room))
+
+
+def put_mapping(attributes: Attributes, names: AttributeNames, value: Any) -> None:
+    """Add each value of a mapping that is no `dict` itself, such as a `UserDict`, or of an object with fields."""
+    cls: Any = type(value)  # mypy does not consider a class hashable
+    convert = fixed_converter(cls)
+    plain: Any = None if convert is None else convert(value)
+    if type(plain) is Pairs:
+        plain = dict_of(plain)
+    if type(plain) is not dict:
+        raise NotPlain
+    put_dict(attributes, names, plain, [MAX_VALUES])
+
+
+def put_plain(names: AttributeNames, convert: Converter, attributes: Attributes, value: Any, room: list[int]) -> None:
+    """Add a value that a function makes a plain one of."""
+    plain: Any = convert(value)
+    kind, name = type(plain), names.prefix
+    if (
+        (kind is str and plain.isascii())
+        or (kind is int and (SMALL_NEGATIVE <= plain <= SMALL or INT64_MIN <= plain <= INT64_MAX))
+        or kind is bool
+        or (kind is float and plain - plain == 0.0)
+    ):
+        attributes[name] = plain
+    elif kind is dict:
+        flatten(attributes, names, plain, room)
+    elif kind is list:
+        attributes[name] = list_attribute(plain, room)
+    else:
+        put_form(attributes, name, names, converted_form(plain, room))
 
 
 def list_attribute(value: list[Any] | tuple[Any, ...], room: list[int]) -> AttributeValue:
@@ -44,6 +87,13 @@ def list_attribute(value: list[Any] | tuple[Any, ...], room: list[int]) -> Attri
     room[0] -= len(copy)
     if room[0] < 0:
         raise NotPlain
+    for item in copy:
+        if type(item) is not str:
+            break
+    else:  # as `are_own_forms` does for texts, without its call
+        text = "".join(copy)
+        if text.isascii() or text.isprintable():
+            return copy
     return copy if are_own_forms(copy) else array_or_json([plain_form(item, room) for item in copy])
 
 
@@ -57,20 +107,22 @@ def put_form(attributes: Attributes, name: str, names: AttributeNames, form: obj
         attributes[name] = form  # type: ignore[assignment]  # a scalar
 
 
-def put_dict(attributes: Attributes, names: AttributeNames, value: dict[object, object], room: list[int]) -> None:
-    """Add each value of a dict."""
-    if value:
-        flat: dict[str | None, Any] = {}
-        flatten(flat, names, value, room)
-        put_flat(attributes, flat)
+def put_dict(attributes: Attributes, names: AttributeNames, value: dict[Any, Any], room: list[int]) -> None:
+    """Add each value of a dict. The first attributes are there if this raises `NotPlain`."""
+    size = len(attributes)
+    flatten(attributes, names, value, room)
+    if len(attributes) - size >= MAX_KEYS:
+        raise NotPlain
 
 
 def put_dict_form(attributes: Attributes, names: AttributeNames, form: dict[str, object]) -> None:
     """Add each value of a dict that is a form."""
     if form:
-        flat: dict[str | None, Any] = {}
-        _flatten_form(flat, names, form, 1)
-        put_flat(attributes, flat)
+        flat: Attributes = {}
+        _flatten_form(flat, names, form)
+        if len(flat) >= MAX_KEYS:
+            raise NotPlain
+        attributes.update(flat)
 
 
 def put_json(attributes: Attributes, name: str, form: object) -> None:
@@ -84,82 +136,94 @@ def json_unless_text(form: object) -> str:
     return form if type(form) is str else json_of(form).decode()
 
 
-def put_flat(attributes: Attributes, flat: dict[str | None, object]) -> None:
-    """Add attributes whose names come from keys, if each key has a name and they are not too many.
-
-    Args:
-        attributes: The attributes to add to.
-        flat: Those to add. The name of a key that cannot have one is `None`.
-    """
-    if None in flat or len(flat) >= MAX_KEYS:
-        raise NotPlain
-    attributes.update(flat)  # type: ignore[arg-type]
-
-
 def forget(attributes: Attributes, size: int) -> None:
     """Remove the newest attributes, so that ``size`` of them remain."""
     while len(attributes) > size:
         attributes.popitem()
 
 
-def flatten(
-    flat: dict[str | None, Any], names: AttributeNames, value: dict[Any, Any], room: list[int], level: int = 1
-) -> None:
-    """Collect an attribute for each value of a dict. The first ones are there if this raises `NotPlain`.
+def flatten(flat: dict[str, Any], names: AttributeNames, value: dict[Any, Any], room: list[int]) -> None:
+    """Add an attribute for each value of a dict. The first ones are there if this raises `NotPlain`.
 
     Args:
-        flat: The attributes to add to. The name of a key that cannot have one is `None`.
+        flat: The attributes to add to.
         names: The names of the keys.
         value: The dict.
         room: The number of values that may be read.
-        level: The number of keys that lead to each value.
     """
     room[0] -= len(value)
     if room[0] < 0 or len(value) > MAX_KEYS:
         raise NotPlain
-    for key, item in value.copy().items():
+    copy, known = value.copy(), names.known
+    for key in copy:
         # This comes before the key is looked up, which would run its own code.
         if type(key) is not str:
             raise NotPlain
-        name = names[key]
+        item = copy[key]
         kind = type(item)
         if (
             (kind is str and item.isascii())
-            or (kind is int and INT64_MIN <= item <= INT64_MAX)
+            or (kind is int and (SMALL_NEGATIVE <= item <= SMALL or INT64_MIN <= item <= INT64_MAX))
             or kind is bool
             or (kind is float and item - item == 0.0)
         ):
+            try:
+                name = known[key]
+            except KeyError:
+                name = names.name(key)
             flat[name] = item
-        elif item is None and name is not None:
-            continue
-        elif kind is dict and level < MAX_DEPTH:
-            flatten(flat, names.below(key), item, room, level + 1)
-        elif kind is list:
-            flat[name] = list_attribute(item, room)
-        else:
-            put_inner(flat, names, key, plain_form(item, room), level)
+        elif kind is dict and names.level < MAX_DEPTH:  # as `put_item` does, without its call
+            flatten(flat, names.below(key), item, room)
+        elif item is not None or key not in known:
+            put_item(flat, names, key, item, room)
 
 
-def _flatten_form(flat: dict[str | None, Any], names: AttributeNames, form: dict[str, Any], level: int) -> None:
+def put_item(flat: dict[str, Any], names: AttributeNames, key: str, item: Any, room: list[int]) -> None:
+    """Add any value of a dict, as `flatten` does."""
+    kind = type(item)
+    if kind is list:
+        flat[names.name(key)] = list_attribute(item, room)
+    elif kind is dict and names.level < MAX_DEPTH:
+        flatten(flat, names.below(key), item, room)
+    elif item is None:
+        names.name(key)  # it is omitted, but not below a key without a name
+    elif (
+        id(kind) not in SCALARS
+        and names.level < MAX_DEPTH
+        and (add := adder_of(names.below(key), kind, put_item, put_plain)) is not None
+    ):
+        add(flat, item, room)
+    else:
+        put_inner(flat, names, key, plain_form(item, room))
+
+
+def _flatten_form(flat: dict[str, Any], names: AttributeNames, form: dict[str, Any]) -> None:
     if len(form) > MAX_KEYS:
         raise NotPlain
+    known = names.known
     for key, item in form.items():
         kind = type(item)
         if kind is str or kind is int or kind is float or kind is bool:
-            flat[names[key]] = item
+            try:
+                name = known[key]
+            except KeyError:
+                name = names.name(key)
+            flat[name] = item
         else:
-            put_inner(flat, names, key, item, level)
+            put_inner(flat, names, key, item)
 
 
-def put_inner(flat: dict[str | None, Any], names: AttributeNames, key: str, form: Any, level: int = 1) -> None:
+def put_inner(flat: dict[str, Any], names: AttributeNames, key: str, form: Any) -> None:
     """Add the form of one value of a dict."""
-    name, kind = names[key], type(form)
-    if kind is dict and level < MAX_DEPTH:
-        _flatten_form(flat, names.below(key), form, level + 1)
-    elif kind is dict:
-        if form or name is None:
+    kind = type(form)
+    if kind is dict and names.level < MAX_DEPTH:
+        _flatten_form(flat, names.below(key), form)
+        return
+    name = names.name(key)
+    if kind is dict:
+        if form:
             flat[name] = json_of(form).decode()
     elif kind is list:
         flat[name] = array_or_json(form)
-    elif form is not None or name is None:
+    elif form is not None:
         flat[name] = str(form) if kind is Protected else form

@@ -10,7 +10,7 @@ already masked or hashed is marked by its class, `Protected`, so that no later s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -46,20 +46,22 @@ DROPPED: Final = Dropped()
 """Marks a value of which nothing is exported. `None` cannot mark it, because `None` is a value that can be exported."""
 
 
-class _Hasher:
-    """Makes HMAC-SHA256 with one key. Source: RFC 2104, section 4 (the key's two blocks are hashed once, and copied)."""
+def _hasher(key: bytes) -> Callable[[bytes], str]:
+    """Return a function that makes HMAC-SHA256 with a key. Source: RFC 2104, section 4 (the key's two blocks are hashed once, and copied).
 
-    def __init__(self, key: bytes) -> None:
-        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_SIZE else key).ljust(_BLOCK_SIZE, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+    Any number of threads may call the function at once: it changes copies only.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_SIZE else key).ljust(_BLOCK_SIZE, b"\0")
+    copy_of_inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block)).copy
+    copy_of_outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block)).copy
 
-    def hexdigest(self, data: bytes) -> str:
-        """Return the HMAC of data. Any number of threads may call it at once: it changes copies only."""
-        inner, outer = self._inner.copy(), self._outer.copy()
+    def hash_bytes(data: bytes) -> str:
+        inner, outer = copy_of_inner(), copy_of_outer()
         inner.update(data)
         outer.update(inner.digest())
-        return outer.hexdigest()
+        return HASH_PREFIX + outer.hexdigest()
+
+    return hash_bytes
 
 
 _BLOCK_SIZE: Final = 64
@@ -77,6 +79,7 @@ class PrivacyPolicy:
     Attributes:
         default: The privacy of a field that declares none.
         opt_out: The names of the attributes that are not exported.
+        hash_bytes: A function that returns the hash of bytes, as the text that is exported.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class PrivacyPolicy:
         self.default = default
         self.opt_out = opt_out
         self._has_key = key is not None
-        self._hasher = _Hasher((key or "").encode(errors="surrogateescape"))
+        self.hash_bytes = _hasher((key or "").encode(errors="surrogateescape"))
         self._opt_in = frozenset(opt_in)
         self._warned = False
 
@@ -166,7 +169,7 @@ class PrivacyPolicy:
     def hash_text(self, form: object) -> str:
         """Return the hash of a form as a plain `str`, as attributes need it."""
         data = form.encode(errors="surrogatepass") if isinstance(form, str) else _ENCODER.encode(form)
-        return HASH_PREFIX + self._hasher.hexdigest(data)
+        return self.hash_bytes(data)
 
     def protect_fields(
         self,

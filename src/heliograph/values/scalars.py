@@ -21,6 +21,16 @@ INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 SMALL: Final = 2**30 - 1
 """The greatest integer that CPython keeps in one digit, and compares faster than others."""
+SMALL_NEGATIVE: Final = -SMALL
+PLAIN_SCALAR: Final = (
+    "(kind is str and (item.isascii() or item.isprintable()))"
+    f" or (kind is int and ({-SMALL} <= item <= {SMALL} or {INT64_MIN} <= item <= {INT64_MAX}))"
+    " or kind is bool or (kind is float and item - item == 0.0)"
+)
+"""The condition, as Python source, that ``item`` of class ``kind`` is a text, a number or a boolean that is its own form.
+
+A surrogate is not printable, and the difference is NaN for infinity and NaN.
+"""
 
 
 def integer_form(value: int) -> int | str:

@@ -29,18 +29,14 @@ def class_name(cls: type) -> str:
 
 def stored_attribute(value: object, name: str) -> object:
     """Return what an object stores under a name, or `None` if it stores nothing, or if its class has a property of that name."""
-    return stored_attributes(value, (name,))[name]
+    stored = instance_dict(value)
+    # Presence is tested by the name: to compare a stored value would run its code.
+    return dict.get(stored, name) if dict.__contains__(stored, name) else _from_class(type(value), name, value)
 
 
 def stored_attributes(value: object, names: Iterable[str]) -> dict[str, object]:
     """Return what the object stores under each name, as `stored_attribute` does."""
-    cls: Any = type(value)  # mypy does not consider a class hashable
-    stored = instance_dict(value)
-    # Presence is tested by the name: to compare a stored value would run its code.
-    return {
-        name: dict.get(stored, name) if dict.__contains__(stored, name) else _from_class(cls, name, value)
-        for name in names
-    }
+    return {name: stored_attribute(value, name) for name in names}
 
 
 def instance_dict(value: object) -> dict[str, object]:

@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import collections
 import itertools
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, make_dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapes import NOTHING, SHAPES, Shape, documented_rows, shapes
+from shapes import NOTHING, SHAPES, Shape, Text, documented_rows, shapes
 
 from heliograph import Attribute, Event, Privacy
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read import field, typed_attributes
 from heliograph.schema.read.event import EventReader
+from heliograph.values import forms
 from heliograph.values.attributes import without_opted_out
 from heliograph.values.plain import NotPlain
 from heliograph.values.privacy import PrivacyPolicy
 from schema.typed_values import ODD, annotated_values
+from values.plain_values import SCALARS
 
 NAMES = [name for name, _ in shapes()]
 POLICIES = [
@@ -42,6 +47,13 @@ def reader_of(*hints: Any, policy: PrivacyPolicy | None = None) -> EventReader:
     fields = [(f"field_{index}", hint) for index, hint in enumerate(hints)]
     cls = make_dataclass("ShapeEvent", fields, bases=(Event,), namespace={"name": "shape"})
     return EventReader(compile_schema(cls, namespace="app", policy=policy or POLICIES[0]))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_time_limit() -> Iterator[None]:
+    """A busy machine does not make a value too slow to read."""
+    with mock.patch.object(forms, "MAX_MILLIS", 600_000.0):
+        yield
 
 
 @contextmanager
@@ -156,6 +168,41 @@ def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
     assert_same(reader, reader.schema.event_class(value))
 
 
+@dataclass
+class Pair:
+    sku: object
+    count: object
+
+
+KEYS_OF_CONTENT = (
+    st.text(st.characters(categories=None), max_size=3) | st.sampled_from(["a", "sku", "a.b"]) | st.integers(0, 2)
+)
+CONTENT = st.recursive(
+    SCALARS | st.sampled_from([np.int64(3), np.float64("nan"), np.array([1, 2]), Text("sku"), 2**70, Decimal("1.10")]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(KEYS_OF_CONTENT, inner, max_size=3)
+        | st.dictionaries(KEYS_OF_CONTENT, inner, max_size=3).map(collections.UserDict)
+        | st.builds(Pair, inner, inner)
+        | st.builds(types.SimpleNamespace, sku=inner)
+    ),
+    max_leaves=12,
+)
+HINTS_OF_CONTENT = (
+    Any, dict, dict[str, Any], dict[str, int], dict[str, str], dict[int, str], dict[str, list[int]], dict[str, Pair],
+    dict[str, dict[str, int]], list, list[dict], list[Pair], list[str | None], list[list[int]], tuple[Pair, ...], range,
+    int, float, str, Pair, dict[str, Any] | None, Annotated[dict, Attribute(privacy=Privacy.HASH)],
+)  # fmt: skip
+READER_OF_CONTENT = reader_of(*HINTS_OF_CONTENT)
+
+
+@settings(max_examples=150)
+@given(CONTENT)
+def test_any_content_in_any_place(value: object) -> None:
+    """Values of any class are nested, in fields of many types. The reader remembers the keys and classes of former ones."""
+    assert_same(READER_OF_CONTENT, READER_OF_CONTENT.schema.event_class(*[value] * len(HINTS_OF_CONTENT)))
+
+
 @pytest.mark.parametrize("count", [63, 64, 65, 101, 9_999, 10_000, 10_001])
 @pytest.mark.parametrize(
     ("hint", "make"),
@@ -259,6 +306,8 @@ class Untyped:
     path: dict[Path, int]
 
 
+Dunder: Any = make_dataclass("Dunder", [("__x", int)])
+
 Recursive.__annotations__["children"] = list[Recursive]
 Untyped.__annotations__ = {"data": Annotated[dict, Attribute(privacy=Privacy.MASK)], "path": dict[Path, int]}
 
@@ -283,8 +332,9 @@ Untyped.__annotations__ = {"data": Annotated[dict, Attribute(privacy=Privacy.MAS
         (Recursive | int, 1),
         (list[tuple[float, int]], [(1, 2)]),
         (tuple[float, float], (1, 2.5)),
+        (list[Dunder], [Dunder(1)]),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_types_without_a_common_case(hint: Any, value: object) -> None:
     """Their values are read with care, whatever is around them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from heliograph.schema.read.generated.function import KNOWN
+from heliograph.schema.read.generated.function import known_to
 from heliograph.schema.read.generated.source import Code, Source, indented
 from heliograph.values.privacy import PrivacyPolicy
 
@@ -17,7 +17,7 @@ NOT_COMMON: Final = object()
 def run(source: Source, parameters: str, body: Sequence[str], *arguments: object) -> Any:
     """Return the result of a function with this body."""
     name = source.function("case", parameters, body)
-    return source.compile({**KNOWN, "hash_text": POLICY.hash_text})[name](*arguments)
+    return source.compile(known_to(POLICY))[name](*arguments)
 
 
 def form_by(source: Source, code: Code, value: object) -> object:

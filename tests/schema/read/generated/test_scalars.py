@@ -129,18 +129,3 @@ def test_members_with_forms_of_several_classes_have_no_source() -> None:
     """They are rare, and an attribute with both is text."""
     assert code_of(Mixed, Source()) is None
     assert code_of(Literal[1, "two"], Source()) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "is_plain"),
-    [
-        *((value, True) for value in ("", "text", "größe", 1, -(2**63), 0.5, True)),
-        *((value, False) for value in (Text("text"), "\x00ö", "\ud800", 2**63, float("nan"), None, b"", [])),
-    ],
-)
-def test_scalar_that_is_its_own_form_is_recognized(value: object, is_plain: bool) -> None:
-    """Whatever its type is. A text with characters that need a look is not one."""
-    source = Source()
-    code = Code(scalars.plain_scalar_test("value", source), "value")
-
-    assert (form_by(source, code, value) is not NOT_COMMON) is is_plain

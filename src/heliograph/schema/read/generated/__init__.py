@@ -24,7 +24,8 @@ attributes are read only from objects of exactly the declared class, if that is 
 identifiers, and names of attributes and keys as string literals. Every other value is passed in under a name.
 
 The names of the source: ``value_…`` is the value of a field, ``read_…`` its `FieldReader`, ``class_…`` a class, ``values_…`` the allowed
-values, ``names_…`` the `AttributeNames` below an attribute, and ``room`` the number of values that may still be read.
+values, ``names_…`` the `AttributeNames` below an attribute, ``struct_…`` a class for the form of an object that becomes JSON text, and ``room``
+or ``left`` the number of values that may still be read.
 
 An example::
 
@@ -51,7 +52,7 @@ This is generated for it::
         for item in copy:
             if not (type(item) is class_0 and type(value_4 := item.sku) is str and ((value_5 := item.color) is None or (type(value_5) is str and value_5 in values_0))):
                 raise NotPlain
-            forms.append({'sku': (value_4 if value_4.isascii() else escape_surrogates(value_4)), 'color': (None if value_5 is None else value_5)})
+            forms.append(struct_0(value_4, (None if value_5 is None else value_5)))
         return forms
 
     def attributes_of_0(event, violations=None):
@@ -76,19 +77,29 @@ This is generated for it::
             if type(value_2) is dict:
                 if len(value_2) >= 64:
                     raise NotPlain
-                copy = value_2.copy()
-                for key, item in copy.items():
-                    if type(key) is str and ((type(item) is str and (item.isascii() or item.isprintable())) or (type(item) is int and (-1073741823 <= item <= 1073741823 or -9223372036854775808 <= item <= 9223372036854775807)) or (item is True or item is False) or (type(item) is float and item - item == 0.0)):
-                        attributes[names_0[key]] = item
-                    elif item is not None or type(key) is not str or names_0[key] is None:
-                        flatten(attributes, names_0, copy, [MAX_VALUES])
-                        if len(attributes) - size >= 64:
-                            raise NotPlain
-                        break
-                if None in attributes:
-                    raise NotPlain
+                copy, known, left = value_2.copy(), names_0.known, None
+                for key in copy:
+                    if type(key) is not str:
+                        raise NotPlain
+                    item = copy[key]
+                    kind = type(item)
+                    if (kind is str and (item.isascii() or item.isprintable())) or (kind is int and (-1073741823 <= item <= 1073741823 or -9223372036854775808 <= item <= 9223372036854775807)) or kind is bool or (kind is float and item - item == 0.0):
+                        try:
+                            name = known[key]
+                        except KeyError:
+                            name = names_0.name(key)
+                        attributes[name] = item
+                    elif item is not None or key not in known:
+                        left = left or [MAX_VALUES - len(copy)]
+                        if kind is dict:
+                            flatten(attributes, names_0.below(key), item, left)
+                        else:
+                            put_item(attributes, names_0, key, item, left)
+                if left is not None:
+                    if len(attributes) - size >= 64:
+                        raise NotPlain
             else:
-                read_2(attributes, value_2, violations)
+                put_mapping(attributes, names_1, value_2)
         except program_errors():
             forget(attributes, size)
             read_2(attributes, value_2, violations)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -20,7 +21,6 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
-    has_private_parts,
     options_of,
     walk_types,
     without_null,
@@ -28,10 +28,11 @@ from heliograph.schema.model.types import (
 from heliograph.schema.model.wire_attributes import becomes_json_text, expands, wire_type
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter, is_plain_array, is_plain_map, reading
-from heliograph.schema.read.generated.maps import MapWriter
-from heliograph.schema.read.generated.source import Source, all_of, any_of, indented
+from heliograph.schema.read.generated.maps import MapWriter, refused_if_many
+from heliograph.schema.read.generated.source import Source, all_of, any_of, block, indented
 from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.privacy import PrivacyPolicy
+from heliograph.values.standard_library import MAX_VALUES
 
 ATTRIBUTES: Final = "attributes"
 """The variable of the attributes of the event."""
@@ -109,24 +110,45 @@ class AttributeWriter:
         if isinstance(kind, ObjectType) and expands(kind):
             return self._object(kind, variable, name)
         is_whole = self._target == ATTRIBUTES
+        if isinstance(kind, AnyType) and is_whole:
+            return self._any(variable, name)
         if isinstance(kind, MapType) and not kind.is_json_text:
             return self._map(kind, variable, name)
-        code = self._forms.code_of(kind, variable, is_wire=True, is_whole=is_whole)
+        if isinstance(kind, ArrayType) and wire_type(kind) == "string":
+            code = self._forms.json_code_of(kind, variable, is_whole=is_whole)
+        else:
+            code = self._forms.code_of(kind, variable, is_wire=True, is_whole=is_whole)
         if code is None:
             return None
         line, may_raise = self._assignment(kind, variable, code.form, name)
         return Steps(code.test, [line], code.may_raise or may_raise)
 
+    def _any(self, variable: str, name: str) -> Steps:
+        """Return the source for a value of any type that is a whole property."""
+        names = self._names(name)
+        lines = [
+            f"kind = type({variable})",
+            *block("if kind is dict:", *self._maps.any_items(variable, names, self._target)),
+            *block("elif kind is list:", f"{self._target}[{name!r}] = list_attribute({variable}, [MAX_VALUES])"),
+            *block(
+                f"elif (add := {names}.adders.get(kind)) is not None:",
+                f"add({self._target}, {variable}, [MAX_VALUES])",
+                *refused_if_many(self._target),
+            ),
+            *block("else:", f"put_value({self._target}, {name!r}, {names}, {variable}, [MAX_VALUES])"),
+        ]
+        return Steps("True", lines, may_raise=True, is_gradual=True)
+
     def _private(self, kind: Type, variable: str, name: str, privacy: Privacy) -> Steps | None:
         """Return the source for a value that is protected as a whole. It is tested, too, so that violations are reported."""
         code = self._unprotected.code_of(kind, variable)
-        if code is None or (has_private_parts(kind) and isinstance(kind, StringType)):
+        if code is None:
             return None
         lines = [code.form] if privacy is not Privacy.HASH and not _is_always_valid(kind) else []
         if any(isinstance(option, AnyType) for option in options_of(kind)):  # `None` is never protected
             return None
         if privacy is not Privacy.DROP:
-            lines.append(f"{self._target}[{name!r}] = {self._forms.protected(code.form, privacy)}")
+            lines.append(f"{self._target}[{name!r}] = {self._forms.protected(kind, code.form, privacy)}")
         return Steps(code.test, lines or ["pass"], code.may_raise)
 
     def _assignment(self, kind: Type, variable: str, form: str, name: str) -> tuple[str, bool]:
@@ -138,8 +160,9 @@ class AttributeWriter:
                 return f"put_json({self._target}, {name!r}, {form})", True
             case ObjectType():
                 return f"put_dict_form({self._target}, {self._names(name)}, {form})", True
-            case ArrayType() if is_plain_array(kind) and kind.python in {list, tuple}:
-                return f"{self._target}[{name!r}] = list_attribute({variable}, room)", True
+            case ArrayType() if is_plain_array(kind) and kind.python in _LISTS:
+                items = _LISTS[kind.python].format(variable)
+                return f"{self._target}[{name!r}] = list_attribute({items}, room)", True
             case ArrayType():
                 return f"{self._target}[{name!r}] = {_array_form(kind, form)}", True
             case UnionType() if becomes_json_text(kind):
@@ -158,10 +181,13 @@ class AttributeWriter:
         lines = self._maps.lines(kind, variable, self._names(name), self._target)
         if lines is None:
             return None
-        test, is_whole = f"type({variable}) is dict", self._target == ATTRIBUTES
-        return Steps(
-            test, lines if is_whole else [f"size = len({_ADDED})", *lines], may_raise=True, is_gradual=is_whole
-        )
+        is_dict = f"type({variable}) is dict"
+        if self._target != ATTRIBUTES:
+            return Steps(is_dict, [f"size = len({_ADDED})", *lines], may_raise=True)
+        if is_plain_map(kind):  # whatever is in another mapping is valid, too
+            other = f"put_mapping({self._target}, {self._names(name)}, {variable})"
+            lines, is_dict = [*block(f"if {is_dict}:", *lines), *block("else:", other)], "True"
+        return Steps(is_dict, lines, may_raise=True, is_gradual=True)
 
     def _names(self, name: str) -> str:
         """Return the constant of the names below an attribute."""
@@ -196,6 +222,9 @@ def _is_always_valid(kind: Type) -> bool:
 
 
 _SCALARS = (*SCALARS, NullType)
+_FIRST: Final = f"{{}}[:{MAX_VALUES + 1}]"
+_LISTS: Final = {list: "{}", tuple: "{}", range: _FIRST, array.array: f"{_FIRST}.tolist()"}
+"""The expressions of the items of containers, as a list or tuple or what can be copied like these."""
 
 
 def _array_form(kind: ArrayType, form: str) -> str:
@@ -219,10 +248,12 @@ def careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) 
     """Return the statements for a field that its reader reads if anything raises an exception."""
     room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
     size, forget = ([f"size = len({ATTRIBUTES})"], [f"forget({ATTRIBUTES}, size)"]) if steps.is_gradual else ([], [])
+    lines = [*room, *steps.lines]
+    if steps.test != "True":
+        lines = [*block(f"if {steps.test}:", *lines), *block("else:", read)]
     lines = [
         *size,
-        "try:",
-        *indented([f"if {steps.test}:", *indented([*room, *steps.lines]), "else:", *indented([read])]),
+        *block("try:", *lines),
         # A reader raises nothing: what is caught here was raised before it was called.
         "except program_errors():",
         *indented([*forget, read]),

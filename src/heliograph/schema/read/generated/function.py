@@ -32,6 +32,7 @@ KNOWN: Final[dict[str, object]] = {
     "NotPlain": plain.NotPlain,
     "UNSET": msgspec.UNSET,
     "array_or_json": array_or_json,
+    "dict_form": plain.dict_form,
     "escape_surrogates": escape_surrogates,
     "flatten": plain_attributes.flatten,
     "forget": plain_attributes.forget,
@@ -46,8 +47,10 @@ KNOWN: Final[dict[str, object]] = {
     "program_errors": program_errors,
     "put_dict_form": plain_attributes.put_dict_form,
     "put_inner": plain_attributes.put_inner,
+    "put_item": plain_attributes.put_item,
     "put_json": plain_attributes.put_json,
     "put_form": plain_attributes.put_form,
+    "put_mapping": plain_attributes.put_mapping,
     "put_value": plain_attributes.put_value,
     "text_of": msgspec.to_builtins,
 }
@@ -67,16 +70,21 @@ def generate_attributes_function(
         fallback: The function that reads an event whose fields cannot be read, such as one with a property that raises.
     """
     source = function_source(readers, policy)
-    names = source.compile({**KNOWN, "fallback": fallback, "hash_text": policy.hash_text})
+    names = source.compile({**known_to(policy), "fallback": fallback})
     function: AttributesFunction = names["attributes_of_0"]
     return function
+
+
+def known_to(policy: PrivacyPolicy) -> dict[str, object]:
+    """Return `KNOWN`, and the functions of a policy that generated functions refer to."""
+    return {**KNOWN, "hash_bytes": policy.hash_bytes, "hash_text": policy.hash_text}
 
 
 def function_source(readers: Sequence[FieldReader], policy: PrivacyPolicy) -> Source:
     """Return the source of the function, which has the name ``attributes_of_0``, and of its helper functions."""
     source = Source()
     variables = [source.name("value") for _ in readers]
-    others = partial(other_values, policy=policy, known=KNOWN)
+    others = partial(other_values, policy=policy, known=known_to(policy))
     lines: list[str] = []
     for reader, variable in zip(readers, variables):
         lines += AttributeWriter(source, policy, reader.reserved, others).field_lines(reader, variable)

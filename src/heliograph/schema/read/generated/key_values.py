@@ -19,7 +19,7 @@ from heliograph.schema.model.wire_attributes import wire_type
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter, Steps, careful_lines, plain_lines
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter
-from heliograph.schema.read.generated.function import KNOWN, reading_lines
+from heliograph.schema.read.generated.function import known_to, reading_lines
 from heliograph.schema.read.generated.odd_values import Read, other_values
 from heliograph.schema.read.generated.source import Code, Source, indented
 from heliograph.schema.read.validation import Violation
@@ -69,8 +69,8 @@ def generate_key_values_function(
     if not _names_are_apart([reader.attribute for reader in readers]):
         return None
     source = _KeyValueWriter(policy, encoder).source(readers)
-    known = {"put_attributes": encoder.put, "hash_text": policy.hash_text}
-    function: KeyValuesFunction = source.compile({**KNOWN, **known})["key_values_of_0"]
+    known = {**known_to(policy), "put_attributes": encoder.put}
+    function: KeyValuesFunction = source.compile(known)["key_values_of_0"]
     return function
 
 
@@ -88,7 +88,7 @@ class _KeyValueWriter:
         self._policy = policy
         self._encoder = encoder
         self._forms = FormWriter(self._source, policy)
-        self._other_values = partial(other_values, policy=policy, known=KNOWN)
+        self._other_values = partial(other_values, policy=policy, known=known_to(self._policy))
 
     def source(self, readers: Sequence[FieldReader]) -> Source:
         """Return the source of the function, which has the name ``key_values_of_0``, and of its helper functions."""

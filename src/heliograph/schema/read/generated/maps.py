@@ -6,17 +6,38 @@ catches the exception forgets them.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
-from heliograph.schema.model.types import ArrayType, BooleanType, IntegerType, MapType, StringType, Type
-from heliograph.schema.read.generated import scalars
-from heliograph.schema.read.generated.forms import SCALARS, FormWriter, broken_bounds, is_plain_map
-from heliograph.schema.read.generated.source import Code, Source, all_of, indented
+from heliograph.schema.model.types import ArrayType, BooleanType, IntegerType, MapType, StringType
+from heliograph.schema.read.generated.forms import (
+    SCALARS,
+    WHOLE_NUMBER,
+    FormWriter,
+    broken_bounds,
+    is_plain_map,
+    reading,
+)
+from heliograph.schema.read.generated.source import Source, all_of, block
 from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS
+from heliograph.values.scalars import PLAIN_SCALAR
 
-_REFUSED: Final = indented(["raise NotPlain"])
 _UNIFORM: Final = (BooleanType, IntegerType, StringType)
 """The types of items whose forms all have one class, so that a list of them is an attribute as it is."""
+
+_REMEMBERED: Final = (StringType(), StringType(patterns=(WHOLE_NUMBER,)))
+"""The types of keys whose names are remembered by the key itself. Equal times, for example, may have different texts."""
+
+
+class _Value(NamedTuple):
+    """The source for the values of a dict, which are in the variable ``item``.
+
+    Attributes:
+        test: The condition under which a value is common.
+        lines: The statements that then add it.
+    """
+
+    test: str
+    lines: list[str]
 
 
 class MapWriter:
@@ -42,25 +63,32 @@ class MapWriter:
             names: The constant with the names of its keys.
             target: The variable of the attributes.
         """
-        if is_plain_map(kind):
-            lines: list[str] | None = self._any_items(variable, names, target)
-        else:
-            lines = self._items(kind, variable, names, target, level=1)
-        return None if lines is None else [*lines, f"if None in {target}:", *_REFUSED]
+        return (
+            self.any_items(variable, names, target)
+            if is_plain_map(kind)
+            else self._items(kind, variable, names, target, level=1)
+        )
 
-    def _any_items(self, variable: str, names: str, target: str) -> list[str]:
-        """Return the statements that add values of any type: scalars one by one, and all of them again if one is no scalar."""
-        is_scalar = scalars.plain_scalar_test("item", self._source)
-        flatten = [f"flatten({target}, {names}, copy, [MAX_VALUES])", *_refused_if_many(target), "break"]
+    def any_items(self, variable: str, names: str, target: str) -> list[str]:
+        """Return the statements that add values of any type, with the same expectation: scalars here, others by functions."""
+        flatten = block("if kind is dict:", f"flatten({target}, {names}.below(key), item, left)")
+        put = block("else:", f"put_item({target}, {names}, key, item, left)")
+        add = block(f"if {PLAIN_SCALAR}:", *_adding("item", names, target))
+        other = block(
+            "elif item is not None or key not in known:", "left = left or [MAX_VALUES - len(copy)]", *flatten, *put
+        )
         return [
-            f"if len({variable}) >= {MAX_KEYS}:",
-            *_REFUSED,
-            f"copy = {variable}.copy()",
-            "for key, item in copy.items():",
-            *indented([f"if type(key) is str and ({is_scalar}):", *indented([f"{target}[{names}[key]] = item"])]),
-            # `None` below a name that a key has is omitted.
-            *indented([f"elif item is not None or type(key) is not str or {names}[key] is None:"]),
-            *indented(indented(flatten)),
+            *block(f"if len({variable}) >= {MAX_KEYS}:", "raise NotPlain"),
+            f"copy, known, left = {variable}.copy(), {names}.known, None",
+            *block(
+                "for key in copy:",
+                *block("if type(key) is not str:", "raise NotPlain"),
+                "item = copy[key]",
+                "kind = type(item)",
+                *add,
+                *other,
+            ),
+            *block("if left is not None:", *refused_if_many(target)),
         ]
 
     def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> list[str] | None:
@@ -68,44 +96,60 @@ class MapWriter:
         key = self._forms.key_code(kind)
         if key is None:
             return None
-        value = self._value(kind.values, key.form, names, target, level)
+        value = self._value(kind, key.form, names, target, level)
         if value is None:
             return None
         # A text that cannot be part of a name has none.
         is_key = "type(key) is str" if kind.keys == StringType() else key.test
         is_refused = [f"len({variable}) >= {MAX_KEYS}", *broken_bounds(kind, variable)]
         count, end = [], []
-        if level > 1 or "room" in f"{value.test}{value.form}":
+        if level > 1 or "room" in f"{value.test}{value.lines}":
             count, is_refused = [f"room[0] -= len({variable})"], ["room[0] < 0", *is_refused]
-            end = _refused_if_many(target) if level == 1 else []
+            end = refused_if_many(target) if level == 1 else []
+        if kind.keys in _REMEMBERED:  # a look-up is faster than the pairs, but runs the code that hashes the key
+            each, value_test = "for key in copy:", reading("item", "copy[key]", [value.test])
+        else:
+            each, value_test = "for key, item in copy.items():", value.test
         return [
             *count,
-            f"if {' or '.join(is_refused)}:",
-            *_REFUSED,
-            f"for key, item in {variable}.copy().items():",
-            *indented([f"if not ({all_of([is_key, value.test])}):", *_REFUSED]),
-            *indented([value.form]),
+            *block(f"if {' or '.join(is_refused)}:", "raise NotPlain"),
+            f"copy, known = {variable}.copy(), {names}.known",
+            *block(each, *block(f"if not ({all_of([is_key, value_test])}):", "raise NotPlain"), *value.lines),
             *end,
         ]
 
-    def _value(self, kind: Type, key: str, names: str, target: str, level: int) -> Code | None:
-        """Return the test of a value, and in place of its form the statement that adds it under a key."""
+    def _value(self, outer: MapType, key: str, names: str, target: str, level: int) -> _Value | None:
+        """Return the source for the values of a dict, whose keys have a form."""
+        kind = outer.values
         if isinstance(kind, MapType) and not is_plain_map(kind) and not kind.is_json_text and level < MAX_DEPTH:
             return self._inner_map(kind, key, names, target, level)
         code = self._forms.code_of(kind, "item")
         if code is None:
             return None
         if isinstance(kind, SCALARS) or (isinstance(kind, ArrayType) and isinstance(kind.items, _UNIFORM)):
-            return code._replace(form=f"{target}[{names}[{key}]] = {code.form}")
-        return code._replace(form=f"put_inner({target}, {names}, {key}, {code.form}, {level})")
+            if outer.keys in _REMEMBERED:
+                return _Value(code.test, _adding(code.form, names, target, key))
+            return _Value(code.test, [f"{target}[{names}.name({key})] = {code.form}"])
+        return _Value(code.test, [f"put_inner({target}, {names}, {key}, {code.form})"])
 
-    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> Code | None:
+    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> _Value | None:
         lines = self._items(kind, "values", "names", "attributes", level=level + 1)
         if lines is None:
             return None
         function = self._source.function("flatten", "attributes, names, values, room", lines)
-        return Code("type(item) is dict", f"{function}({target}, {names}.below({key}), item, room)", may_raise=True)
+        return _Value("type(item) is dict", [f"{function}({target}, {names}.below({key}), item, room)"])
 
 
-def _refused_if_many(target: str) -> list[str]:
-    return [f"if len({target}) - size >= {MAX_KEYS}:", *_REFUSED]
+def refused_if_many(target: str) -> list[str]:
+    """Return the statements that refuse a value that became too many attributes, since there were ``size`` of them."""
+    return block(f"if len({target}) - size >= {MAX_KEYS}:", "raise NotPlain")
+
+
+def _adding(form: str, names: str, target: str, key: str = "key") -> list[str]:
+    """Return the statements that add an attribute. Almost always, the name is known that a key has."""
+    name = f"{names}.name(key)" if key == "key" else f"known.setdefault(key, {names}.name({key}))"
+    return [
+        *block("try:", "name = known[key]"),
+        *block("except KeyError:", f"name = {name}"),
+        f"{target}[name] = {form}",
+    ]

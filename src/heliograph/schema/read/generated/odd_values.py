@@ -135,7 +135,7 @@ class _OddValues:
         )
         writer = AttributeWriter(source, self._policy, reader.reserved, lambda _: _refuse)
         source.function("add", f"{ATTRIBUTES}, value, violations", writer.field_lines(of_dicts, "value"))
-        names = source.compile({**self._known, "hash_text": self._policy.hash_text})
+        names = source.compile(self._known)
         add: _Add = names["add_0"]
         return add
 

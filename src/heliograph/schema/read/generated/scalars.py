@@ -12,10 +12,11 @@ from typing import Final
 
 from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import ArrayType, EnumType, IntegerType, MapType, NumberType, StringType
-from heliograph.schema.read.generated.source import Code, Source, any_of
+from heliograph.schema.read.generated.source import Code, Source
 from heliograph.schema.read.validation import is_multiple
 from heliograph.values.declarations import whole
 from heliograph.values.plain import text_converter
+from heliograph.values.privacy import MASKED
 from heliograph.values.pydantic_fields import is_secret
 from heliograph.values.scalars import INT64_MAX, INT64_MIN, SMALL
 from heliograph.values.standard_library import exception_name
@@ -64,14 +65,6 @@ def _bounds(kind: NumberType, variable: str, source: Source) -> str:
     return "".join(tests)
 
 
-def plain_scalar_test(variable: str, source: Source) -> str:
-    """Return the condition that any value is a text, a number or a boolean that is its own form."""
-    is_text = f"type({variable}) is str and ({variable}.isascii() or {variable}.isprintable())"
-    is_float = f"type({variable}) is float and {variable} - {variable} == 0.0"
-    is_integer = integer_code(IntegerType(), variable, source).test
-    return any_of([is_text, is_integer, boolean_code(variable).test, is_float])
-
-
 def string_code(kind: StringType, variable: str, source: Source) -> Code | None:
     """Return the source for a text, or for a value that becomes text. Return `None` if there is no common case."""
     if kind.python is not str:
@@ -103,6 +96,8 @@ def _converted_code(kind: StringType, variable: str, source: Source) -> Code | N
         form = f"str({variable})" if python is decimal.Decimal else f"text_of({variable})"
     elif issubclass(python, BaseException):
         return Code(is_exact, repr(exception_name(python)))
+    elif is_secret(python) and not kind.patterns and whole((python,)).is_empty:
+        return Code(is_exact, repr(MASKED))
     elif is_secret(python) or not whole((python,)).is_empty:
         return None
     else:

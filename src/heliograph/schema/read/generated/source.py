@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 INDENT: Final = "    "
@@ -56,7 +56,7 @@ class Source:
         """Return the source of all functions, in the order in which they were added."""
         return "\n\n".join(self._functions) + "\n"
 
-    def compile(self, known: dict[str, object]) -> dict[str, Any]:
+    def compile(self, known: Mapping[str, object]) -> dict[str, Any]:
         """Run the source, and return its names.
 
         Args:
@@ -70,6 +70,11 @@ class Source:
 def indented(lines: Sequence[str]) -> list[str]:
     """Return lines one level deeper."""
     return [INDENT + line for line in lines]
+
+
+def block(head: str, *lines: str) -> list[str]:
+    """Return a compound statement: its first line, and the lines of its body one level deeper."""
+    return [head, *indented(lines)]
 
 
 def all_of(tests: Iterable[str]) -> str:
