@@ -96,10 +96,8 @@ def _converted_code(kind: StringType, variable: str, source: Source) -> Code | N
         form = f"str({variable})" if python is decimal.Decimal else f"text_of({variable})"
     elif issubclass(python, BaseException):
         return Code(is_exact, repr(exception_name(python)))
-    elif is_secret(python) and not kind.patterns and whole((python,)).is_empty:
-        return Code(is_exact, repr(MASKED))
-    elif is_secret(python) or not whole((python,)).is_empty:
-        return None
+    elif is_secret(python):
+        return Code(is_exact, repr(MASKED)) if whole((python,)).is_empty else None
     else:
         form = f"{source.constant('text', text_converter(python))}({variable})"
     if not kind.patterns:
