@@ -49,6 +49,20 @@ def test_halves_are_sent_in_order(tmp_path: Path) -> None:
     assert acknowledged == [0, 0, 2]
 
 
+def test_server_that_rejects_everything_in_part_gets_no_record_twice(tmp_path: Path) -> None:
+    """Each request was processed. So none is a failure after which single records are tried."""
+    bench = Bench(tmp_path, lambda records: partial(len(records)))
+    journal = journal_of(range(2000), size=20_000)
+
+    while bench.sender.send_next(journal) is Outcome.SENT:
+        pass
+
+    sent = [uid for request in bench.transport.requests for uid in request]
+    assert sent == [str(number) for number in range(2000)]
+    assert min(map(len, bench.transport.requests[:-1])) > 1
+    assert bench.sender.own_losses == 2000
+
+
 def test_second_half_is_not_sent_while_the_first_waits(tmp_path: Path) -> None:
     """It would be acknowledged past the first."""
     bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, UNAVAILABLE)), journal_of("abcd")

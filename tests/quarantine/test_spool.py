@@ -54,6 +54,20 @@ def test_lines_are_read_once(target: Path) -> None:
     assert spools(target) == []
 
 
+def test_line_after_a_truncation_is_read(target: Path) -> None:
+    """Somebody else has emptied the file after some of its lines were moved."""
+    spool = Spool.create(target)
+    spool.append(b"one\n")
+    spool.append(b"two\n")
+    spool.note_moved(4)
+    [path] = spools(target)
+    os.truncate(path, 0)
+
+    spool.append(b"six\n")
+
+    assert spool.read() == [b"six"]
+
+
 def test_file_is_private(target: Path) -> None:
     spool = Spool.create(target)
     [path] = spools(target)

@@ -202,7 +202,7 @@ class BatchPass:
             # They are done, although records before them wait.
             self._memory.done.update(entry.sequence for entry in entries)
         if rejected == count:
-            # It accepted the request, and no record: that proves nothing.
+            self._refusals.note_processed()
             return True
         self._has_accepted = True
         self._refusals.note_accepted()

@@ -91,6 +91,10 @@ class Refusals:
         self.is_refusing = False
         self._tried.clear()
 
+    def note_processed(self) -> None:
+        """Note that the destination processed a request, and accepted no record of it. So it works, and proves nothing."""
+        self._requests = 0
+
     def note_refuses_everything(self, source: object) -> None:
         """Note that no record of this journal was accepted, and that a pause follows."""
         self.is_refusing = True

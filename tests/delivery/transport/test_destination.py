@@ -25,9 +25,9 @@ def http(url: str = "https://collector.example/v1/logs", **options: Any) -> Dest
 
 
 def test_repr_has_no_credentials() -> None:
-    """It has no value of a header, no query, no password of the proxy, and no path of a key."""
+    """It has no value of a header, no query, no password of the URL or the proxy, and no path of a key."""
     destination = http(
-        "https://collector.example/v1/logs?key=canary",
+        "https://user:canary@collector.example/v1/logs?key=canary#canary",
         headers={"authorization": "Bearer canary"},
         proxy="http://user:canary@proxy.example",
         client_key="/canary",
@@ -42,12 +42,19 @@ def test_repr_has_no_credentials() -> None:
 def test_secrets_are_whole_values_and_their_words() -> None:
     """A server may repeat `Bearer abcdef`, or `abcdef` alone."""
     destination = http(
-        "https://collector.example/v1/logs?key=query-secret",
+        "https://user:url-secret@collector.example/v1/logs?key=query-secret",
         headers={"authorization": "Bearer abcdef"},
         proxy="http://user:proxy-secret@proxy.example",
     )
 
-    assert destination.secrets == ("Bearer", "Bearer abcdef", "abcdef", "key=query-secret", "proxy-secret")
+    assert destination.secrets == (
+        "Bearer",
+        "Bearer abcdef",
+        "abcdef",
+        "key=query-secret",
+        "proxy-secret",
+        "url-secret",
+    )
 
 
 def test_words_of_less_than_four_characters_are_no_secrets() -> None:

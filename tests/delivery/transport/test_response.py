@@ -100,6 +100,8 @@ def test_body_that_is_not_a_response_is_rejected(body: bytes, media_type: str) -
         (b'{"partialSuccess": {"rejectedSpans": null, "errorMessage": null}}', Response()),
         (b'{"partialSuccess": {"rejectedSpans": "some", "errorMessage": ["no"]}}', Response()),
         (b'{"partialSuccess": {"rejectedSpans": {}, "rejectedLogRecords": 1}}', Response(rejected=1)),
+        (b'{"partialSuccess": {"rejectedSpans": 1, "errorMessage": "\xff"}}', Response(rejected=1, message="\ufffd")),
+        (b"\xef\xbb\xbf{}", Response()),
     ],
 )
 def test_response_in_json(body: bytes, response: Response) -> None:

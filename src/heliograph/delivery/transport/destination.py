@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from heliograph.delivery.transport.endpoint import scheme_of
+from heliograph.delivery.transport.endpoint import scheme_of, shown_endpoint
 from heliograph.runtime.fork_lock import importing
 
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
@@ -83,12 +83,12 @@ class Destination:
     proxy: str | None = None
 
     def __repr__(self) -> str:
-        return f"Destination({self.protocol.value}, {self.url_without_query}, {Headers(self.headers)!r})"
+        return f"Destination({self.protocol.value}, {self.shown_url}, {Headers(self.headers)!r})"
 
     @property
-    def url_without_query(self) -> str:
-        """The URL as it may be shown to people: some backends take their API key as a query."""
-        return self.url.partition("?")[0]
+    def shown_url(self) -> str:
+        """The URL as it may be shown to people, without user name, password and query: some backends take their API key as a query."""
+        return shown_endpoint(self.url)
 
     @property
     def authority(self) -> str:
@@ -105,10 +105,13 @@ class Destination:
     def secrets(self) -> tuple[str, ...]:
         """The texts that must be in no log line and no message, sorted.
 
-        They are the values of the headers, each whole and word by word (``Bearer abc`` and ``abc``), the query of the
-        URL, and the proxy's password, except for texts of less than four characters.
+        They are the values of the headers, each whole and word by word (``Bearer abc`` and ``abc``), the query and the password of
+        the URL, and the proxy's password, except for texts of less than four characters.
         """
-        values = [*self.headers.values(), urlsplit(self.url).query if scheme_of(self.url) else ""]
+        values = [*self.headers.values()]
+        if scheme_of(self.url):
+            url = urlsplit(self.url)
+            values += [url.query, url.password or ""]
         values += [urlsplit(self.proxy).password or ""] if self.proxy else []
         words = {word for value in values for word in (value, *value.split())}
         return tuple(sorted(word for word in words if len(word) >= _SHORTEST_SECRET))

@@ -104,7 +104,7 @@ class GrpcTransport(Transport):
             if _TLS_FAILED.search(details):
                 return no_response(Reason.TLS, details, self._secrets)
         if explanation := explain_grpc_details(details):
-            text = f"{self._destination.url_without_query}: {explanation}"
+            text = f"{self._destination.shown_url}: {explanation}"
             return no_response(Reason.CONNECTION, text, self._secrets, explanation=explanation)
         delay = _retry_delay(error.trailing_metadata() or ())
         return verdict_from_grpc(code, details, retry_delay_seconds=delay, secrets=self._secrets)

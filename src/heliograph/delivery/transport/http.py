@@ -142,7 +142,7 @@ class HttpTransport(Transport):
         body = _decoded(body, headers.get("content-encoding", ""))
         now = datetime.now(timezone.utc)
         explanation = explain_status(response.status, self._destination.url)
-        label = f"HTTP {response.status} from {self._destination.url_without_query}"
+        label = f"HTTP {response.status} from {self._destination.shown_url}"
         if explanation:
             label += f" ({explanation})"
         return verdict_from_http(
@@ -150,7 +150,7 @@ class HttpTransport(Transport):
         )
 
     def _explained(self, text: str, explanation: str) -> str:
-        return f"{text} from {self._destination.url_without_query}: {explanation}" if explanation else text
+        return f"{text} from {self._destination.shown_url}: {explanation}" if explanation else text
 
     def _open_connection(self, deadline: Deadline) -> HTTPConnection:
         """Return the open connection, or a new one if the server has closed it."""

@@ -122,10 +122,11 @@ def read_retry_info(retry_info: bytes) -> float | None:
 
 
 def _read_json(body: bytes) -> Response:
+    text = body.decode("utf-8-sig", errors="replace")
     try:
-        partial = msgspec.json.decode(body, type=_JsonResponse).partial_success
+        partial = msgspec.json.decode(text, type=_JsonResponse).partial_success
         # OTLP ignores unknown fields. But an object of unknown fields alone is no response of OTLP: a proxy may have sent it.
-        is_response = partial is not msgspec.UNSET or msgspec.json.decode(body) == {}
+        is_response = partial is not msgspec.UNSET or msgspec.json.decode(text) == {}
     except _UNREADABLE_JSON:
         is_response = False
     if not is_response:
