@@ -25,7 +25,7 @@ BY_EXPLANATION: Final[Mapping[str, Kind]] = {
 }
 _PLAIN_SERVER: Final = re.compile(r"wrong.version.number|unknown protocol|record layer|packet length", re.IGNORECASE)
 """The texts of OpenSSL and BoringSSL about a server that does not speak TLS."""
-_NO_SUCH_PATH: Final = re.compile(r"^HTTP 400: .*unsupported path", re.IGNORECASE)
+_NO_SUCH_PATH: Final = re.compile(r"^HTTP 400 from \S+: .*unsupported path", re.IGNORECASE)
 """The response of VictoriaLogs, and of related servers, for a path that does not exist."""
 _NOT_CONNECTED: Final = re.compile(r"failed to connect|DNS resolution failed|connection refused", re.IGNORECASE)
 _UNAVAILABLE: Final = frozenset({Reason.THROTTLED, Reason.UNAVAILABLE, Reason.INTERNAL, Reason.CANCELLED})
