@@ -80,10 +80,10 @@ def test_failed_handshake_with_a_server_without_tls() -> None:
 
 def test_path_that_a_server_does_not_have_is_no_fault_of_the_data() -> None:
     """VictoriaLogs responds with the status of invalid data."""
-    message = 'HTTP 400: unsupported path requested: "/v1/logs"'
+    message = 'HTTP 400 from http://localhost:9428/v1/logs: unsupported path requested: "/v1/logs"'
 
     assert kind_of(Reason.BAD_DATA, message=message) == kind_of(Reason.NOT_FOUND)
-    assert kind_of(Reason.BAD_DATA, message="HTTP 400: no such luck") == "H038"
+    assert kind_of(Reason.BAD_DATA, message="HTTP 400 from http://localhost:9428/v1/logs: no such luck") == "H038"
 
 
 @pytest.mark.parametrize(
