@@ -89,14 +89,16 @@ lock                                guards
 `Schedule._lock`                    the times before which nothing is sent
 `OutboxMetrics._lock`               the list of outboxes that are reported
 `OutboxCounters._lock`              the counters
+`HttpTransport._sending`, `_lock`   the request under way; the socket that ``close`` interrupts, and "closed"
+`GrpcTransport._lock`               the channel
 `Worker._progress`                  no data: flushing threads wait at it for the worker
 =================================== =================================================================================
 
 An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it, except to give a
 lost folder up. It reads what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
 round, so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold
-them. An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises `JournalBusy`, and the record goes
-to memory. The worker is woken by a `Bell`, which a handler may ring, too.
+them. The worker alone takes those of the transports, except for ``close``. An ``RLock`` lets the handler in, so a writer that is in the
+middle of a frame raises `JournalBusy`, and the record goes to memory. The worker is woken by a `Bell`, which a handler may ring, too.
 
 Only the worker reads and acknowledges. A thread that drops segments gives up their records in the reader first, under the reader's lock.
 Others read single values of a reader without a lock.
@@ -134,10 +136,9 @@ Datasette, do not wait in the event loop: a thread of the journal does, and the 
 
 **Roll.** If the segment has no room, the size of the outbox is checked against the share of the signal (the whole for log records, half of
 it for spans). If it is full, spans of this process are dropped to make room for log records. If there are none, `OutboxFull` is raised, or
-the oldest segment is dropped. Then a
-new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many processes write little. With
-``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of folder and file, before the
-record counts as written. No thread that appends waits for a sync of another record.
+the oldest segment is dropped. Then a new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many
+processes write little. With ``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of
+folder and file, before the record counts as written. No thread that appends waits for a sync of another record.
 
 **Read.** The worker polls five times a second, or once a second while records come, and is woken after each MiB and by every
 flush. It sends what waits then, and not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from
@@ -169,9 +170,9 @@ with the request under way cancelled. Only then are journals closed. Records tha
 **Loss.** In each round, and so at least every five seconds, the worker checks that the folder is still there, with its lock, that the
 last segment has its size, and that they still pass the checks of `heliograph.delivery.trust`. If not, the folder is given up, and the
 next record creates another one, with the sequences that follow. If a reader could not open the last segment by its name any more, its
-records are read through the open file, and go to memory. Records that were cut off a last segment are counted as damaged: the writer knows how many there were.
-If the folder can be adopted, it is an orphan. If not, the records of its older segments are lost, and
-counted as damaged.
+records are read through the open file, and go to memory. Records that were cut off a last segment are counted as damaged: the writer
+knows how many there were. If the folder can be adopted, it is an orphan. If not, the records of its older segments are lost, and counted
+as damaged.
 
 **Disk failure.** If an append fails, the record goes to memory (64 MiB for each resource), an error is logged, and the disk
 is tried again with the first record a second later. The worker sends from disk and from memory. If the cursor cannot be

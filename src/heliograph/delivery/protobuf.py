@@ -1,4 +1,7 @@
-"""Protobuf's wire format, written and read by hand; the only module that knows it.
+"""Protobuf's wire format, written and read by hand.
+
+The modules of `encoding` put fields together from tags, `VARINTS` and values of a fixed size. They know the tags of their own messages
+alone.
 
 Writing: log records are encoded on the path of every event, where protobuf's library costs several times as much (see
 `heliograph.delivery.encoding`). Reading: only the few small messages in a server's response. The library would reject a whole

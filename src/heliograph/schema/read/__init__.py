@@ -1,14 +1,16 @@
 """Read events with a schema: attributes, violations, protected properties, coverage.
 
-`event.EventReader` is the entrance. It reads each field of an event in one of two ways:
+`event.EventReader` is the entrance. It reads each field of an event in one of three ways:
 
 1. `generated` writes one Python function per event class, when the class is registered. The function knows the common case
    alone: a value of exactly the declared class and within its bounds. It reads every tracked event first.
-2. `field` reads one field, and handles every value there can be. The generated function calls it for each field whose value
-   is not the common case, or whose reading raises an exception.
+2. `generated.odd_values` makes one more function for a field, when the first value comes that is legal but not common, such as
+   a dict in the place of an object.
+3. `field` reads one field, and handles every value there can be. It is asked for what the generated functions refuse, or if
+   they raise an exception.
 
 **The generated function assumes nothing.** It tests each value before it uses it. It decides nothing by itself: it
-reports no violation, and the privacy of each field is known when it is written. Both ways must return the same attributes; a
+reports no violation, and the privacy of each field is known when it is written. All ways must return the same attributes; a
 property test compares them over all documented shapes of a field.
 
 **Why no function raises**: telemetry must not change the program that it observes. Some code of the program runs while an event

@@ -1,4 +1,4 @@
-"""Odd containers are read by a generated function, with the same result as by the reader of the field."""
+"""Odd values are read by a generated function, with the same result as by the reader of the field."""
 
 from __future__ import annotations
 

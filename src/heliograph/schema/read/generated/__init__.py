@@ -3,9 +3,9 @@
 The function reads every tracked event. It costs a tenth of a loop over the fields, because the source knows the class that each value
 should have. It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its
 attributes.
-Any other value goes to the `heliograph.schema.read.field.FieldReader` of its field, which handles every value there can be. So one odd
-or invalid value costs the reading of its field alone. A field with containers or classes inside has a second function for odd values
-in between.
+Any other value of a field with texts, containers or classes is first given to a second generated function (`odd_values`). What that
+refuses, and any other value of all other fields, goes to the `heliograph.schema.read.field.FieldReader` of the field, which handles every
+value there can be. So one odd or invalid value costs the reading of its field alone.
 
 - `function` writes the whole function: it reads the fields of the event, and adds the attributes of one after the other.
 - `key_values` writes a second one, for events that go straight to an outbox: it encodes a value where the first one adds an attribute.
@@ -23,9 +23,10 @@ attributes are read only from objects of exactly the declared class, if that is 
 **Safety of `exec`.** The source contains only names that the generator makes itself, names of fields, which Python accepted as
 identifiers, and names of attributes and keys as string literals. Every other value is passed in under a name.
 
-The names of the source: ``value_…`` is the value of a field, ``read_…`` its `FieldReader`, ``class_…`` a class, ``values_…`` the allowed
-values, ``names_…`` the `AttributeNames` below an attribute, ``struct_…`` a class for the form of an object that becomes JSON text, and ``room``
-or ``left`` the number of values that may still be read.
+The names of the source: ``value_…`` is the value of a field, ``read_…`` the function for its other values (`odd_values`, or its
+`FieldReader`), ``class_…`` a class, ``values_…`` the allowed values, ``names_…`` the `AttributeNames` below an attribute, ``struct_…`` a class
+for the form of an object that becomes JSON text, and ``room`` or ``left`` a list of one item: the number of values that may still be read,
+which functions count down.
 
 An example::
 
