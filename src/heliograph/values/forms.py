@@ -262,7 +262,7 @@ class _FormBuilder:
         if kind is Pairs:
             return _with_unique_keys(self._keyed_forms(value))  # type: ignore[arg-type]
         if kind is Unordered:
-            # A set has no order of its own; equal sets look equal.
+            # A set has no order. Its forms are sorted, so that equal sets become equal attributes.
             return sorted(self._forms(value), key=to_json)  # type: ignore[arg-type]
         if kind is Protected:
             self.met_private = True

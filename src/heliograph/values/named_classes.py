@@ -82,7 +82,7 @@ _IPV4_ADDRESSES: Final = 2**32
 
 
 def _ipv6_network(cls: Any, value: Any) -> str:
-    """Return the text of an IPv6 network. A program has few of them, and the class's own method takes some microseconds."""
+    """Return the text of an IPv6 network, from a cache: a program has few of them, and the class's own method takes some microseconds."""
     if type(value) is cls:
         number, scope, length = _PARTS_OF_NETWORK(value)
         if scope is None and type(number) is int and type(length) is int:

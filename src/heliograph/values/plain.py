@@ -5,7 +5,7 @@ declarations of privacy, cycles and registered converters, which costs about ten
 for whatever it does not know, and the caller then asks `forms`. Containers are copied before they are read, because another
 thread may change them.
 
-Values are read as everywhere: no code of a program's class runs.
+Values are read as everywhere: no code of a program's class runs. (A metaclass that defines `__hash__` is asked for it.)
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def dict_of(pairs: Pairs) -> dict[object, object]:
 
 @functools.lru_cache(maxsize=MAX_CACHED_CLASSES)
 def fixed_converter(cls: type) -> Converter | None:
-    """Return the same function, or `None` if a registered converter may ever take its place."""
+    """Return the converter of a class, as `_plain_converter` does, or `None` if the program may later register another one for it."""
     return _plain_converter(cls, converter_of(cls)) if has_fields(cls) or is_fixed(cls) else None
 
 

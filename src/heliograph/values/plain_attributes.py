@@ -63,9 +63,10 @@ def put_mapping(attributes: Attributes, names: AttributeNames, value: Any) -> No
 
 
 def put_plain(names: AttributeNames, convert: Converter, attributes: Attributes, value: Any, room: list[int]) -> None:
-    """Add a value that a function makes a plain one of."""
+    """Convert a value by a function, and add the result."""
     plain: Any = convert(value)
     kind, name = type(plain), names.prefix
+    # The test of `PLAIN_SCALAR`, of texts for ASCII alone. It is written out, as in `flatten`: a call would cost more than the test.
     if (
         (kind is str and plain.isascii())
         or (kind is int and (SMALL_NEGATIVE <= plain <= SMALL or INT64_MIN <= plain <= INT64_MAX))

@@ -1,6 +1,6 @@
 """Add values to attributes by their class, in the place of `Any`.
 
-What has to be known of a class is found once below each name, and kept there: see `AttributeNames.adders`.
+The function that adds the values of a class is made once for each name that they are below, and kept: see `AttributeNames.adders`.
 
 The fields of objects are added by a function that is generated for the class, because a loop over the fields takes twice as long. It has
 no types to compare with, unlike the functions of `heliograph.schema.read.generated`. This is generated for a class with the fields
