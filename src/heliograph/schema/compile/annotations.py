@@ -86,6 +86,7 @@ def _read_hint(hint: object) -> Type:
         raise InvalidAnnotation(f"{error}; annotate it more simply, or as `Any`") from error
 
 
+# Only classes are cached: other annotations cannot always be hashed, and most fields have one of few classes.
 _read_class = functools.lru_cache(maxsize=MAX_CACHED_CLASSES)(_read_hint)
 
 
@@ -211,6 +212,7 @@ class _TypeBuilder:
         """Return the type of an array or of a dict, or `None` if values of the class are neither."""
         base, arguments = next(iter(container_arguments(hint)), (cls, ()))
         if issubclass(cls, collections.abc.Mapping):
+            # Without arguments, keys and values may be anything. `Counter` has one argument, for its keys.
             keys, values = (*(arguments if len(arguments) <= 2 else ()), Any, Any)[:2]  # noqa: PLR2004 — keys, values
             kind = IntegerType() if issubclass(cls, collections.Counter) else self.build(values)
             return MapType(keys=_key_type(self.build(keys)), values=kind, **constraints.lengths())
@@ -284,7 +286,12 @@ def _array_class(cls: type) -> type:
         return cls
     if issubclass(cls, collections.abc.Set):
         return frozenset if cls is frozenset else set
-    return tuple if issubclass(cls, tuple) else list if issubclass(cls, collections.abc.Sequence) else frozenset
+    if issubclass(cls, tuple):
+        return tuple
+    if issubclass(cls, collections.abc.Sequence):
+        return list
+    # A `Collection` may be of any class. The one that is named here is read the fastest, and all others with the same result.
+    return frozenset
 
 
 def _behind_names(hint: Any, origin: Any, arguments: tuple[Any, ...]) -> Any:

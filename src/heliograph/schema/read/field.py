@@ -204,6 +204,7 @@ def _protect_object(
 ) -> dict[str, object]:
     types = {field.name: field.type for field in kind.fields}
     exported = policy.protect_fields(form, {field.name: field.declared for field in kind.fields})
+    # A declared field is protected by its type. Any other key is exported only if an option declares it, or accepts any.
     return {
         name: protect(value, types[name], policy)
         if name in types

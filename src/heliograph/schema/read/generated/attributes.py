@@ -57,7 +57,7 @@ class Steps(NamedTuple):
 
 
 class AttributeWriter:
-    """Writes the statements that add attributes.
+    """Writes the statements that add the attributes of one field. It is used for one field: `field_lines` changes it.
 
     Args:
         source: The source that constants and helper functions are added to.
@@ -109,6 +109,7 @@ class AttributeWriter:
             return self._private(kind, variable, name, privacy)
         if isinstance(kind, ObjectType) and expands(kind):
             return self._object(kind, variable, name)
+        # Inside of an object that collects its attributes first, the value is only a part of the property.
         is_whole = self._target == ATTRIBUTES
         if isinstance(kind, AnyType) and is_whole:
             return self._any(variable, name)
@@ -144,6 +145,7 @@ class AttributeWriter:
         code = self._unprotected.code_of(kind, variable)
         if code is None:
             return None
+        # The form is made only to find out if the value is valid; what is exported of it does not need the form.
         lines = [code.form] if privacy is not Privacy.HASH and not _is_always_valid(kind) else []
         if any(isinstance(option, AnyType) for option in options_of(kind)):  # `None` is never protected
             return None
@@ -223,6 +225,7 @@ def _is_always_valid(kind: Type) -> bool:
 
 _SCALARS = (*SCALARS, NullType)
 _FIRST: Final = f"{{}}[:{MAX_VALUES + 1}]"
+"""The expression of the first items, and of one more, by which `list_attribute` notices that there are too many."""
 _LISTS: Final = {list: "{}", tuple: "{}", range: _FIRST, array.array: f"{_FIRST}.tolist()"}
 """The expressions of the items of containers, as a list or tuple or what can be copied like these."""
 

@@ -80,7 +80,10 @@ class FormWriter:
             self._parents = parents
 
     def json_code_of(self, kind: Type, variable: str, *, is_whole: bool) -> Code | None:
-        """Return the source for the common values of a type whose form becomes JSON text. To make that raises for lone surrogates."""
+        """Return the source for the common values of a type whose form becomes JSON text.
+
+        A text with lone surrogates raises when the JSON is made.
+        """
         self._is_json = True
         try:
             return self.code_of(kind, variable, is_whole=is_whole)
@@ -118,11 +121,13 @@ class FormWriter:
                 assert_never(kind)
 
     def _union(self, kind: UnionType, variable: str, *, is_wire: bool) -> Code | None:
-        # A value may be in the place of another one, and is then protected as both are.
+        # One value may fit several options, and is then protected as each of them requires. This source would protect it
+        # as one.
         if has_private_parts(kind):
             return None
         wire = wire_type(kind) if is_wire else ""
-        # These are lists of several classes, whose items have to be of one class.
+        # Each option is a list of such numbers. The items of an attribute's array must have one class, and the source of an
+        # option does not see to that here.
         if wire in {"int[]", "double[]"}:
             return None
         is_double = wire == "double"
@@ -149,7 +154,7 @@ class FormWriter:
             "copy = [*values]",
             *(_counted_alone(kind) if counts_itself else _counted(kind)),
             *_forms_of_items(kind.items, item),
-            # A set has no order of its own; equal sets look equal.
+            # A set has no order. Its forms are sorted, so that equal sets become equal attributes.
             "return sorted(forms, key=json_of)" if kind.python in {set, frozenset} else "return forms",
         ]
         return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
@@ -239,7 +244,7 @@ class FormWriter:
         if field_names(kind.python) != names or not reads_plainly(kind.python, names):
             return None
         test = f"type({variable}) is {self._source.constant('class', kind.python)}"
-        # The object may know that another alias made it.
+        # An object of a generic class may remember the alias that made it. Another alias may have fields of other types.
         if is_generic(kind.python) and has_instance_dict(kind.python):
             aliases = self._source.constant("aliases", (None, kind.hint))
             return f"{test} and {variable}.__dict__.get('__orig_class__') in {aliases}"
@@ -273,7 +278,8 @@ class FormWriter:
         if is_typeddict(kind.python):
             form = f"in_order(copy_{variable}, {form})"
         elif self._is_json and not any(name.startswith("__") for name in forms):
-            # msgspec makes a struct, and writes it, in half of the time of a dict with the same keys.
+            # msgspec makes a struct, and writes it, in half of the time of a dict with the same keys. It cannot have each name
+            # with two underscores before it: Python mangles `__name`, and gives others a meaning, such as `__dict__`.
             struct = msgspec.defstruct("Form", list(forms), gc=False)
             form = f"{self._source.constant('struct', struct)}({', '.join(forms.values())})"
         return Code(all_of(tests), form, may_raise=True)

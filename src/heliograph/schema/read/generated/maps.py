@@ -70,7 +70,10 @@ class MapWriter:
         )
 
     def any_items(self, variable: str, names: str, target: str) -> list[str]:
-        """Return the statements that add values of any type, with the same expectation: scalars here, others by functions."""
+        """Return the statements that add a dict with values of any type. They expect ``size``, as those of `lines` do.
+
+        Scalars are added here, other values by functions.
+        """
         flatten = block("if kind is dict:", f"flatten({target}, {names}.below(key), item, left)")
         put = block("else:", f"put_item({target}, {names}, key, item, left)")
         add = block(f"if {PLAIN_SCALAR}:", *_adding("item", names, target))
@@ -92,14 +95,14 @@ class MapWriter:
         ]
 
     def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> list[str] | None:
-        """Return the statements that add values of one type, each of which has so many keys that lead to it."""
+        """Return the statements that add values of one type. `level` is the number of keys that lead to each of them."""
         key = self._forms.key_code(kind)
         if key is None:
             return None
         value = self._value(kind, key.form, names, target, level)
         if value is None:
             return None
-        # A text that cannot be part of a name has none.
+        # Only the class of a text is tested: `AttributeNames.name` raises `NotPlain` for one that cannot be part of a name.
         is_key = "type(key) is str" if kind.keys == StringType() else key.test
         is_refused = [f"len({variable}) >= {MAX_KEYS}", *broken_bounds(kind, variable)]
         count, end = [], []
@@ -119,7 +122,7 @@ class MapWriter:
         ]
 
     def _value(self, outer: MapType, key: str, names: str, target: str, level: int) -> _Value | None:
-        """Return the source for the values of a dict, whose keys have a form."""
+        """Return the source for the values of a dict. `key` is the expression of the form of a key."""
         kind = outer.values
         if isinstance(kind, MapType) and not is_plain_map(kind) and not kind.is_json_text and level < MAX_DEPTH:
             return self._inner_map(kind, key, names, target, level)
@@ -146,7 +149,8 @@ def refused_if_many(target: str) -> list[str]:
 
 
 def _adding(form: str, names: str, target: str, key: str = "key") -> list[str]:
-    """Return the statements that add an attribute. Almost always, the name is known that a key has."""
+    """Return the statements that add an attribute. The name of a key is almost always remembered."""
+    # `AttributeNames` remembers the name of a text by itself. The name of an integer is remembered here, by the integer.
     name = f"{names}.name(key)" if key == "key" else f"known.setdefault(key, {names}.name({key}))"
     return [
         *block("try:", "name = known[key]"),

@@ -50,7 +50,7 @@ _FORMS: Final = frozenset({dict, list, str})
 
 
 class _Keys(TypedDict):
-    """Stands for any class in the type of the dicts that may be in its place."""
+    """The class of the `TypedDict` by which dicts in the place of objects are read. Its keys are those of the schema."""
 
 
 def other_values(reader: FieldReader, *, policy: PrivacyPolicy, known: Mapping[str, object]) -> Read:

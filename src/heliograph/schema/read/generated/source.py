@@ -34,21 +34,21 @@ class Source:
         self._functions: list[str] = []
         self._counts: dict[str, int] = {}
 
-    def name(self, kind: str) -> str:
+    def name(self, prefix: str) -> str:
         """Return a new name, such as ``value_3``."""
-        number = self._counts.get(kind, 0)
-        self._counts[kind] = number + 1
-        return f"{kind}_{number}"
+        number = self._counts.get(prefix, 0)
+        self._counts[prefix] = number + 1
+        return f"{prefix}_{number}"
 
-    def constant(self, kind: str, value: object) -> str:
+    def constant(self, prefix: str, value: object) -> str:
         """Return a new name for a value that cannot be written as source."""
-        name = self.name(kind)
+        name = self.name(prefix)
         self.constants[name] = value
         return name
 
-    def function(self, kind: str, parameters: str, body: Sequence[str]) -> str:
+    def function(self, prefix: str, parameters: str, body: Sequence[str]) -> str:
         """Add a helper function, and return its name."""
-        name = self.name(kind)
+        name = self.name(prefix)
         self._functions.append("\n".join([f"def {name}({parameters}):", *indented(body)]))
         return name
 
