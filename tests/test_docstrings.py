@@ -1,4 +1,4 @@
-"""Docstrings describe what the code does or returns, in sentences that can be understood alone."""
+"""Docstrings of the sources can be understood alone. Those of tests say what the name of the test leaves out, in a sentence."""
 
 from __future__ import annotations
 

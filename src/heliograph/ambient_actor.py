@@ -151,8 +151,11 @@ class _Block:
 
 
 _current: ContextVar[_Block | None] = ContextVar("heliograph_actor", default=None)
+"""The innermost block of this context."""
 _asked: ContextVar[tuple[_Block, ...]] = ContextVar("heliograph_asked_actors", default=())
+"""The blocks whose functions are running."""
 _probe: ContextVar[None] = ContextVar("heliograph_actor_probe")
+"""Set only to find out if two pieces of code run in one context: see `_Block`."""
 
 
 def _current_block() -> _Block | None:

@@ -35,7 +35,8 @@ _RESULT: Final = promql.label(TOKEN_RESULT)
 _HANDLER: Final = promql.label(TOKEN_HANDLER)
 _VERIFICATIONS: Final = promql.counter(TOKEN_VERIFICATIONS)
 
-_OF_THE_SERVICE: Final = f"/d/{UID}?${{__url_time_range}}&${{service:queryparam}}"
+_HERE: Final = f"/d/{UID}?${{__url_time_range}}&${{service:queryparam}}"
+"""The address of this dashboard with the same time and services."""
 
 
 def tokens_dashboard(backends: Backends) -> str:
@@ -197,7 +198,7 @@ def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
             "its events alone.",
             [store.most_frequent(rejected, TOKEN_TARGET_ID)],
             link=panels.link_to(
-                "Only this token", f"{_OF_THE_SERVICE}&var-token={store.value_in_link(TOKEN_TARGET_ID)}"
+                "Only this token", f"{_HERE}&var-token={store.value_in_link(TOKEN_TARGET_ID)}"
             ),
             nothing="No known token was rejected",
         ),
@@ -205,7 +206,7 @@ def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
             "Actors with the most events about tokens",
             f"Who created, first used, revoked or rotated tokens ({store.actor}).",
             [store.most_frequent(chosen, store.actor)],
-            link=panels.link_to("Only this actor", f"{_OF_THE_SERVICE}&var-actor={store.value_in_link(store.actor)}"),
+            link=panels.link_to("Only this actor", f"{_HERE}&var-actor={store.value_in_link(store.actor)}"),
             nothing="No event about a token has an actor",
         ),
     )

@@ -219,7 +219,10 @@ class Quarantine:
 
 
 def to_line(record: InvalidRecord) -> bytes:
-    """Return an event, set aside now, as a line of a spool, for `Quarantine.put_lines`. What can be done later is not done here."""
+    """Return an event, set aside now, as a line of a spool, for `Quarantine.put_lines`.
+
+    The caller waits for it, so times become text only when the line is read.
+    """
     span = record.span
     line = (
         record.uid,

@@ -158,6 +158,7 @@ class ActorFilter:
         for key, value in items:
             name, kind = names[key], type(value)
             # Most values are their own forms. To ask for them here saves two calls for each.
+            # A value that is not exported has the name `NOT_EXPORTED`, which is removed below.
             if name is not None and ((kind is str and value.isascii()) or kind is bool):  # type: ignore[attr-defined]
                 plain[name] = value  # type: ignore[assignment]  # a scalar
                 continue
@@ -174,7 +175,7 @@ class ActorFilter:
             self._put_any(attributes, items)
 
     def _put_any(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
-        """Add the values of such keys, whatever they are."""
+        """Add the values of keys that have no name of their own, whatever the values are."""
         forms = {escape_surrogates(key): self._exported_form(key, value) for key, value in items}
         exported = {key: form for key, form in forms.items() if form is not DROPPED and form is not None}
         add_attributes(attributes, ACTOR, self.policy.without_opted_out(exported, ACTOR))

@@ -155,6 +155,7 @@ class Emitter:
         uid = self._new_uid(timestamp)
         if violations is not None and (violations or not reader.schema.is_declared):
             if self._invalid_events.handle(reader, event, uid, timestamp, violations):
+                # An event is encoded only without observers. One that was added since sees the next event.
                 if observers and encoded is None:
                     self._show(
                         reader,
@@ -175,7 +176,6 @@ class Emitter:
             encoded, attributes = None, self._unencoded(reader, event, actor if is_actor_encoded else None, attributes)
         self._add_standard(reader, attributes, uid)
         self._emit_signals(reader, attributes, timestamp, context, encoded)
-        # An observer that was added just now sees the next event.
         if observers and encoded is None:
             self._show(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
