@@ -197,9 +197,7 @@ def _single_tokens(store: EventStore) -> tuple[Panel, ...]:
             f"The ids of rejected tokens ({TOKEN_TARGET_ID}), as far as the handler knows them: their owners need new ones. Click on one to see "
             "its events alone.",
             [store.most_frequent(rejected, TOKEN_TARGET_ID)],
-            link=panels.link_to(
-                "Only this token", f"{_HERE}&var-token={store.value_in_link(TOKEN_TARGET_ID)}"
-            ),
+            link=panels.link_to("Only this token", f"{_HERE}&var-token={store.value_in_link(TOKEN_TARGET_ID)}"),
             nothing="No known token was rejected",
         ),
         panels.ranking(

@@ -278,8 +278,8 @@ class FormWriter:
         if is_typeddict(kind.python):
             form = f"in_order(copy_{variable}, {form})"
         elif self._is_json and not any(name.startswith("__") for name in forms):
-            # msgspec makes a struct, and writes it, in half of the time of a dict with the same keys. It cannot have each name
-            # with two underscores before it: Python mangles `__name`, and gives others a meaning, such as `__dict__`.
+            # msgspec makes a struct, and writes it, in half of the time of a dict with the same keys. Names with two
+            # underscores before them are left out: Python mangles `__name`, and others have a meaning, such as `__dict__`.
             struct = msgspec.defstruct("Form", list(forms), gc=False)
             form = f"{self._source.constant('struct', struct)}({', '.join(forms.values())})"
         return Code(all_of(tests), form, may_raise=True)
