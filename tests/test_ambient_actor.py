@@ -214,6 +214,25 @@ def test_lazy_object_whose_class_is_unknown_is_accepted() -> None:
         assert BanUserEvent(user={}).actor is lazy
 
 
+def test_lazy_function_is_not_asked_for_its_class_later() -> None:
+    """It may be able to say it where the block begins, and not where the request is looked for."""
+    fails = False
+
+    class Lazy:
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            if fails:
+                raise RuntimeError("working outside of request context")
+            return Lazy
+
+        def __call__(self) -> dict[str, object]:
+            return {"id": "root"}
+
+    with acting_as(Lazy()):
+        fails = True
+        assert current_request() is None
+
+
 # Blocks that end elsewhere
 
 WARNING = "ended in another task, thread or order"

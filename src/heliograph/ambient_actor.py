@@ -340,8 +340,9 @@ def current_request() -> RequestActor | None:
 def _request_of_block() -> RequestActor | None:
     block = _current.get()
     while block is not None:
-        if isinstance(block.function, RequestActor) and block.applies():
-            return block.function
+        # `isinstance` would ask a lazy object of the program for its class.
+        if issubclass(type(block.function), RequestActor) and block.applies():
+            return block.function  # type: ignore[return-value]
         block = block.outer
     return None
 
