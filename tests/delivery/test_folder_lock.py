@@ -12,6 +12,7 @@ import pytest
 
 from heliograph.delivery import folder_lock
 from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.journal.segment import segment_path
 
 
 def test_folder_that_another_process_deletes_at_the_last_moment_is_deleted(
@@ -85,11 +86,12 @@ def test_files_that_are_not_ours_are_not_touched(tmp_path: Path) -> None:
 def test_lock_is_released_once(tmp_path: Path) -> None:
     """At the second time, its descriptor may belong to another file."""
     lock = OutboxDirectory(tmp_path, max_bytes=100).create_folder()
+    number = lock._descriptor
     lock.release()
-    with (tmp_path / "other").open("wb") as other:  # gets the descriptor that became free
+    with (tmp_path / "other").open("wb") as other:
+        assert other.fileno() == number
         lock.release()
-        other.write(b"x")
-        other.flush()
+        os.fstat(other.fileno())  # raises if it is closed
 
 
 def test_cursor_is_deleted_after_the_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,10 +99,22 @@ def test_cursor_is_deleted_after_the_segments(tmp_path: Path, monkeypatch: pytes
     box = OutboxDirectory(tmp_path, max_bytes=100)
     lock = box.create_folder()
     (lock.folder / "cursor").write_bytes(b"cursor")
-    (lock.folder / "00000000000000000001.journal").mkdir()  # `unlink` fails
+    segment = segment_path(lock.folder, 1)
+    segment.write_bytes(b"segment")
+    real = folder_lock.delete_file
 
-    lock.delete_folder()
+    def delete_file(path: Path, directory: Path) -> None:
+        if path == segment:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(path, directory)
 
+    monkeypatch.setattr(folder_lock, "delete_file", delete_file)
+
+    error = lock.delete_folder()
+
+    assert error is not None
+    assert error.errno == errno.EIO
+    assert segment.exists()
     assert (lock.folder / "cursor").exists()
     assert (lock.folder / "lock").exists()
     assert not box.is_locked(lock.folder)
