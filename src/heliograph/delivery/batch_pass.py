@@ -102,8 +102,8 @@ class BatchPass:
         """Make a record that was refused alone a suspect, or a dead letter if that proves it to be bad."""
         if verdict.action is Action.SPLIT and (can_go_on := self._send_smaller(entry)) is not None:
             return can_go_on
-        is_proven = self._refusals.is_proven(self._memory, entry, has_accepted=self._has_accepted, is_lone=False)
-        if is_proven or self._refusals.is_too_large(verdict):
+        is_proven = self._refusals.note_refusal(self._memory, entry, has_accepted=self._has_accepted, is_lone=False)
+        if is_proven or self._refusals.note_too_large(verdict):
             return self._put_to_dead_letters(entry, verdict)
         self._suspects.append((entry, verdict))
         return True
@@ -173,7 +173,7 @@ class BatchPass:
                 self._memory.done.add(entry.sequence)
                 return self._note_success([entry], verdict)
             case Action.SPLIT | Action.BAD_DATA:
-                if self._refusals.is_proven(self._memory, entry, has_accepted=self._has_accepted, is_lone=is_lone):
+                if self._refusals.note_refusal(self._memory, entry, has_accepted=self._has_accepted, is_lone=is_lone):
                     return self._put_to_dead_letters(entry, verdict)
                 self._wait_refused(verdict)
             case Action.RETRY | Action.HOLD:

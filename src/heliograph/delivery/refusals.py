@@ -65,8 +65,8 @@ class Refusals:
         """Return the memory of a journal."""
         return self._memories.setdefault(source, SourceMemory())
 
-    def may_try(self, source: object) -> bool:
-        """Return True if it is this journal's turn.
+    def offer(self, source: object) -> bool:
+        """Note that a journal may have records to try. Return True if it is its turn.
 
         A destination that refuses everything of one journal (because of its resource, for example) may accept the records of
         another. So each journal is tried once before one is tried again.
@@ -112,14 +112,14 @@ class Refusals:
         """Return True if no other journal has records."""
         return set(self._offered) <= {source}
 
-    def is_too_large(self, verdict: Verdict) -> bool:
-        """Return True if the verdict on a single record is about its size, and not too many in a row were."""
+    def note_too_large(self, verdict: Verdict) -> bool:
+        """Note a verdict on a single record. Return True if it is about its size, and not too many in a row were."""
         if verdict.action is not Action.SPLIT:
             return False
         self._too_large += 1
         return self._too_large <= MAX_SUSPECTS
 
-    def is_proven(self, memory: SourceMemory, entry: Entry, *, has_accepted: bool, is_lone: bool) -> bool:
+    def note_refusal(self, memory: SourceMemory, entry: Entry, *, has_accepted: bool, is_lone: bool) -> bool:
         """Note that a record was refused alone. Return True if that proves it to be bad.
 
         Args:

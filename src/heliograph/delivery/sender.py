@@ -152,7 +152,7 @@ class Sender:
         Raises:
             OSError: The source cannot be read. As after any other exception, the next call reads the records again.
         """
-        if not self._state.refusals.may_try(source) or not self.is_ready():
+        if not self._state.refusals.offer(source) or not self.is_ready():
             return Outcome.LATER
         try:
             outcome = self._send_batch(source)
