@@ -52,7 +52,7 @@ class TraceEmitter:
         self._emits_span_event = Signal.SPAN_EVENT in settings.signals
         self._emits_span = Signal.SPAN in settings.signals
         self.is_enabled = self._emits_span_event or self._emits_span
-        self._is_only_signal = Signal.LOG not in settings.signals
+        self._has_no_log_signal = Signal.LOG not in settings.signals
         # The signal that failures are reported for.
         self._signal = Signal.SPAN_EVENT if self._emits_span_event else Signal.SPAN
         self._emits_reference = settings.span_event is SpanEventContent.REFERENCE
@@ -121,6 +121,6 @@ class TraceEmitter:
             self._traces_are_set = self._providers.has_traces()
         if not self._traces_are_set:
             # No span event is lost, because without a provider no span records. But events without another signal are lost.
-            is_lost = self._emits_span or self._is_only_signal
+            is_lost = self._emits_span or self._has_no_log_signal
             self._missing.report(self._signal, "TracerProvider", is_lost=is_lost)
         return self._traces_are_set
