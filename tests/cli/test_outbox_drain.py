@@ -29,6 +29,7 @@ from delivery.outboxes import (
 from delivery.servers import OK, TRICKLES, serving
 from heliograph.cli import outbox_drain
 from heliograph.cli.main import cli
+from heliograph.delivery.destination_state import DestinationState
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.orphans import Orphan
 from heliograph.delivery.sender import Sender
@@ -233,11 +234,11 @@ def test_request_ends_with_the_command(
     """The shorter of the two timeouts counts: the one of a request, and the one of the command."""
     timeouts: list[float] = []
 
-    def open_sender(*arguments: Any, timeout_seconds: float, **more: Any) -> Sender:
+    def create_state(*arguments: Any, timeout_seconds: float, **more: Any) -> DestinationState:
         timeouts.append(timeout_seconds)
-        return Sender(*arguments, timeout_seconds=timeout_seconds, **more)
+        return DestinationState(*arguments, timeout_seconds=timeout_seconds, **more)
 
-    monkeypatch.setattr(outbox_drain, "Sender", open_sender)
+    monkeypatch.setattr(outbox_drain, "DestinationState", create_state)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", milliseconds)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
 
@@ -296,8 +297,8 @@ def test_follow_pauses_between_searches(tmp_path: Path, monkeypatch: pytest.Monk
                 raise KeyboardInterrupt
             return False
 
-    def open_sender(*arguments: Any, **more: Any) -> Sender:
-        sender = Sender(*arguments, **more)
+    def open_sender(state: DestinationState) -> Sender:
+        sender = Sender(state)
         sender.closed = Closed()
         return sender
 

@@ -13,6 +13,7 @@ from delivery.outboxes import destination
 from delivery.servers import uids
 from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.destination_state import DestinationState
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.journal.batch import Batch, Entry
@@ -74,6 +75,7 @@ class Bench:
 
     Attributes:
         now: The time of the clock, in seconds.
+        state: The state of the destination that the sender uses.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Bench:
         self.transport = ScriptedTransport(verdict_on, usual_limit_bytes)
         self.dead_letters = DeadLetters(directory / "dead.db")
         self.counts = OutboxCounters()
-        self.sender = Sender(
+        self.state = DestinationState(
             self.transport,
             timeout_seconds=1,
             dead_letters=self.dead_letters,
@@ -96,6 +98,7 @@ class Bench:
             backoff=Backoff(random=random),
             clock=lambda: self.now,
         )
+        self.sender = Sender(self.state)
 
     def dead(self) -> list[tuple[str | None, str, str]]:
         return [(letter.uid, letter.reason, letter.message) for letter in self.dead_letters.find()]
@@ -142,12 +145,13 @@ class RecordingSource:
 @contextmanager
 def sender_to(endpoint: str, directory: Path, kind: type[Sender] = Sender) -> Iterator[Sender]:
     """Run a sender that sends to a server over HTTP."""
-    sender = kind(
+    state = DestinationState(
         open_transport(destination(endpoint)),
         timeout_seconds=60,
         dead_letters=DeadLetters(directory / "dead.db"),
         counts=OutboxCounters(),
     )
+    sender = kind(state)
     try:
         yield sender
     finally:

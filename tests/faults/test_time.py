@@ -16,6 +16,7 @@ from delivery.outboxes import destination, encoded_record
 from delivery.servers import OK, Arrived, serving
 from faults.matrix import Row
 from heliograph.delivery.dead_letters import DeadLetters
+from heliograph.delivery.destination_state import DestinationState
 from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
@@ -47,7 +48,7 @@ class JournalAndSender:
         self.acknowledged: list[str] = []
         self.writer = JournalWriter(directory, Header(resource=b"", signal=signal))
         self._reader = JournalReader(directory, is_live=True)
-        self._sender = Sender(
+        state = DestinationState(
             open_transport(destination(server.endpoint_of(signal.name), signal=signal.name)),
             timeout_seconds=10,
             dead_letters=DeadLetters(box / DEAD_LETTERS),
@@ -55,6 +56,7 @@ class JournalAndSender:
             clock=self.clock,
             signal=signal,
         )
+        self._sender = Sender(state)
 
     def emit(self, name: str) -> None:
         self.writer.append(Scope(scope=b""), encoded_record(name) if self._signal is LOGS else encoded_span(name))

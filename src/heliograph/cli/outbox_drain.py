@@ -22,6 +22,7 @@ import click
 from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
 from heliograph.cli.seconds import Seconds
 from heliograph.cli.terminal import echo
+from heliograph.delivery.destination_state import DestinationState
 from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.orphans import Orphan, adopt
@@ -134,7 +135,7 @@ def _show(bar: Any, drains: list[_Drain]) -> None:
 def _open_sender(box: OutboxDirectory, signal: OutboxSignal, timeout: float | None) -> Sender:
     allow_plaintext = Settings.from_env().outbox_allow_plaintext
     destination = destination_from_env(allow_plaintext=allow_plaintext, signal=signal.name)
-    return Sender(
+    state = DestinationState(
         open_transport(destination),
         # Otherwise a server that does not respond could delay the end of the command beyond --timeout.
         timeout_seconds=min(destination.timeout_seconds, timeout or destination.timeout_seconds),
@@ -142,6 +143,7 @@ def _open_sender(box: OutboxDirectory, signal: OutboxSignal, timeout: float | No
         counts=OutboxCounters(),
         signal=signal,
     )
+    return Sender(state)
 
 
 class _Drain:

@@ -7,6 +7,7 @@ that allow it.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,7 +19,7 @@ from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.metrics import OutboxCounters
 from heliograph.delivery.refusals import Refusals
 from heliograph.delivery.schedule import Schedule
-from heliograph.delivery.signals import OutboxSignal
+from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
@@ -43,12 +44,12 @@ class DestinationState:
         dead_letters: The file of the records that can never be delivered.
         counts: The counters of delivered, rejected, retried, dead and damaged records.
         signal: The signal of the records.
-        backoff: Computes the waits after failures.
+        backoff: Computes the waits after failures; by default a `Backoff` without arguments.
         clock: A monotonic clock, in seconds.
 
     Attributes:
-        counts: As given.
-        signal: As given.
+        counts: The counters.
+        signal: The signal.
         closed: Set when the connection is closed.
         schedule: The time before which nothing is sent.
         batch_size: The size of the next batch.
@@ -66,14 +67,14 @@ class DestinationState:
         timeout_seconds: float,
         dead_letters: DeadLetters,
         counts: OutboxCounters,
-        signal: OutboxSignal,
-        backoff: Backoff,
-        clock: Callable[[], float],
+        signal: OutboxSignal = LOGS,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = counts
         self.signal = signal
         self.closed = threading.Event()
-        self.schedule = Schedule(backoff, clock)
+        self.schedule = Schedule(backoff or Backoff(), clock)
         self.batch_size = BatchSize(min(MAX_BATCH_BYTES, transport.usual_limit_bytes))
         self.refusals = Refusals(clock)
         self.usual_limit_bytes = transport.usual_limit_bytes

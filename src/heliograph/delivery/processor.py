@@ -28,7 +28,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord, Sync
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.destination_state import MAX_BATCH_BYTES
+from heliograph.delivery.destination_state import MAX_BATCH_BYTES, DestinationState
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.folders import OutboxDirectory
@@ -158,13 +158,14 @@ class OutboxProcessor:
         self._pending_bytes = 0
         self._reported_losses = 0
         self._error_logged_at = float("-inf")
-        self._sender = Sender(
+        state = DestinationState(
             self._given_transport or open_transport(self._destination),
             timeout_seconds=self._destination.timeout_seconds,
             dead_letters=self._outbox.dead_letters,
             counts=self._counters,
             signal=self._signal,
         )
+        self._sender = Sender(state)
         self._worker = Worker(self._outbox, self._sender, self._storages.all)
         self._metrics.add(self)
 

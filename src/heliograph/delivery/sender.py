@@ -47,18 +47,11 @@ used in the child of a fork; the child makes its own.
 from __future__ import annotations
 
 import enum
-import time
-from collections.abc import Callable
 from typing import Final
 
-from heliograph.delivery.backoff import Backoff
 from heliograph.delivery.batch_pass import BatchPass
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.destination_state import DestinationState
-from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.source import Source
-from heliograph.delivery.transport.contract import Transport
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import OUTBOX_DAMAGED, SCOPE
 from heliograph.values.text import counted
@@ -83,13 +76,7 @@ class Sender:
     """Sends the batches of sources over one transport.
 
     Args:
-        transport: The connection to the server.
-        timeout_seconds: The longest that one request may take.
-        dead_letters: The file of the records that can never be delivered.
-        counts: The counters of delivered, rejected, retried, dead and damaged records.
-        signal: The signal of the records.
-        backoff: Computes the waits after failures.
-        clock: A monotonic clock, in seconds.
+        state: The state of the destination, with the connection to it.
 
     Attributes:
         counts: The counters of delivered, rejected, retried, dead and damaged records.
@@ -97,29 +84,11 @@ class Sender:
         closed: Set when the sender is closed; other threads may wait for it.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        timeout_seconds: float,
-        dead_letters: DeadLetters,
-        counts: OutboxCounters,
-        signal: OutboxSignal = LOGS,
-        backoff: Backoff | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.counts = counts
-        self.signal = signal
-        self._state = DestinationState(
-            transport,
-            timeout_seconds=timeout_seconds,
-            dead_letters=dead_letters,
-            counts=counts,
-            signal=signal,
-            backoff=backoff or Backoff(),
-            clock=clock,
-        )
-        self.closed = self._state.closed
+    def __init__(self, state: DestinationState) -> None:
+        self._state = state
+        self.counts = state.counts
+        self.signal = state.signal
+        self.closed = state.closed
 
     @property
     def own_losses(self) -> int:

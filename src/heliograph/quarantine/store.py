@@ -43,14 +43,12 @@ create table if not exists quarantine (
 create index if not exists quarantine_event_name on quarantine (event_name);
 """
 _Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-Row: TypeAlias = tuple[str, str, str | None, str, str, str, int, str, str, str, str, str, int]
-"""The columns of an event, in the order of the statement below."""
+Row: TypeAlias = tuple[str, str, str | None, str, str, str, _Integer, str, str, str, str, str, _Integer]
+"""The columns of an event, in the order of the statement below. The first version of the spool had them, as JSON, in each line."""
 _Line: TypeAlias = tuple[
     str, str, str | None, str, _Integer, _Integer, msgspec.Raw, msgspec.Raw, msgspec.Raw, str, str, _Integer
 ]
 """An event as JSON, in the order of `to_line`: both times are numbers, and the columns with JSON are part of it, not texts inside of it."""
-_FormerLine: TypeAlias = tuple[str, str, str | None, str, str, str, _Integer, str, str, str, str, str, _Integer]
-"""An event as JSON, as the first version of the spool had it: the columns of the table. A process of that version may have died."""
 
 # "or ignore": an event that is put into the file twice is kept once, because its uid is unique
 _INSERT: Final = """
@@ -61,7 +59,7 @@ insert or ignore into quarantine (
 """
 
 _DECODER: Final = msgspec.json.Decoder(_Line)
-_FORMER_DECODER: Final[msgspec.json.Decoder[Row]] = msgspec.json.Decoder(_FormerLine)
+_FORMER_DECODER: Final[msgspec.json.Decoder[Row]] = msgspec.json.Decoder(Row)
 _MAX_WAIT_SECONDS: Final = 2.0
 _PAUSE_SECONDS: Final = 0.01
 
@@ -247,6 +245,7 @@ def _read_line(line: bytes) -> Row:
             _DECODER.decode(line)
         )
     except msgspec.ValidationError:
+        # A process of the first version may have died before its events were in the quarantine.
         return _FORMER_DECODER.decode(line)
     actor, properties, violations = (bytes(each).decode() for each in documents)
     times = _iso(happened), _iso(set_aside), happened

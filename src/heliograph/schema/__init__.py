@@ -21,20 +21,5 @@ An event passes through these steps::
             → EventReader.body_text  → the body
             → EventReader.protected_properties → the quarantine                       for invalid events only
 
-How to add a value type, such as a new class that becomes text:
-
-1. `heliograph.values.scalars`: add the class to ``_WRITTEN_BY_MSGSPEC``, if msgspec writes it, or else a function to ``EXACT``. A class
-   whose subclasses count, too, gets a converter in `heliograph.values.standard_library`. Add a line to the table in the docstring of
-   `heliograph.values.forms`, and run ``make docs``.
-2. `heliograph.schema.model.types`: add a `Format` with its pattern, if the new value is text. Only a value that is not like
-   any other needs a new class in the union `Type`; mypy then lists every ``match`` that lacks it.
-3. `heliograph.schema.compile.texts`: add the class to ``_FORMATS``, or to ``_PLAIN`` if its text has no format. A class whose values are
-   not text gets a case in ``_TypeBuilder._class`` of `heliograph.schema.compile.annotations`. Values of a class without one may be anything.
-4. `heliograph.schema.read.validation` checks a format by its pattern, without a change. A new class needs a case.
-5. `heliograph.schema.read.generated` is fast for a ``StringType`` without a change. A new class may have no common case.
-6. `heliograph.schema.export.example` needs an example of a new format. The other exporters need a change only for a new
-   class. `heliograph.schema.drafts.from_events` may learn to recognise the format in recorded events.
-7. Tests: add the value to ``FORMS`` in ``tests/values/test_forms.py`` and the annotation with values to ``FITTING`` in
-   ``tests/schema/typed_values.py``. Property tests then compare validation with the JSON Schema, the two ways to read an
-   event, and the gate.
+CONTRIBUTING.md says, step by step, how to add a value type.
 """

@@ -69,6 +69,11 @@ class Pipeline:
     former: Pipeline | None = None
 
     @property
+    def only_outbox(self) -> Any:
+        """The outbox's processor if it is the only part, else `None`."""
+        return self.parts[0] if self.has_outbox and len(self.parts) == 1 else None
+
+    @property
     def all_parts(self) -> tuple[Any, ...]:
         """The parts of this pipeline and of the former ones."""
         return self.parts if self.former is None else (*self.parts, *self.former.all_parts)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class _PipelineLast:
     """Ends and flushes the processors that the program has added, and then the pipeline: a base beside that of the SDK."""
 
-    _provider: CountingProvider
+    def __init__(self, provider: CountingProvider) -> None:
+        super().__init__()
+        self._provider = provider
 
     def shutdown(self) -> None:
         """End the added processors and the pipeline: the program shuts the provider down itself."""
@@ -46,10 +48,6 @@ class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
 
     only_outbox = False
 
-    def __init__(self, provider: CountingProvider) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._provider = provider
-
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Add a processor."""
         super().add_span_processor(span_processor)
@@ -58,9 +56,7 @@ class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
     def note_pipeline(self) -> None:
         """Note that the pipeline or the processors have changed."""
         pipeline = self._provider.pipeline
-        self.only_outbox = (
-            pipeline is not None and pipeline.has_outbox and len(pipeline.parts) == 1 and not self._span_processors
-        )
+        self.only_outbox = pipeline is not None and pipeline.only_outbox is not None and not self._span_processors
 
     # The processors are called here and not by the methods of the base class, whose calls would take a tenth of the time of a span.
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -92,24 +88,15 @@ class LogRecordProcessors(_PipelineLast, SynchronousMultiLogRecordProcessor):
 
     only_outbox: OutboxLogRecordProcessor | None = None
 
-    def __init__(self, provider: CountingProvider) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._provider = provider
-        self._are_added = False
-
     def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
         """Add a processor."""
         super().add_log_record_processor(log_record_processor)
-        self._are_added = True
         self.note_pipeline()
 
     def note_pipeline(self) -> None:
         """Note that the pipeline or the processors have changed."""
         pipeline = self._provider.pipeline
-        if pipeline is not None and pipeline.has_outbox and len(pipeline.parts) == 1 and not self._are_added:
-            self.only_outbox = pipeline.parts[0]
-        else:
-            self.only_outbox = None
+        self.only_outbox = None if pipeline is None or self._log_record_processors else pipeline.only_outbox
 
     def enabled(self, **_: Any) -> bool:
         """Return True: what is emitted without a pipeline is counted."""

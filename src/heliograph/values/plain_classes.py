@@ -46,7 +46,7 @@ def adder_of(names: AttributeNames, cls: Any, put_item: Callable[..., None], put
         names: The names below the attribute of the value.
         cls: The class, which is no built-in one.
         put_item: The function `heliograph.values.plain_attributes.put_item`.
-        put: The function `heliograph.values.plain_attributes.put_plain`.
+        put: The function `heliograph.values.plain_attributes.put_plain`. Both are arguments because that module imports this one.
     """
     try:
         return names.adders[cls]  # type: ignore[no-any-return]

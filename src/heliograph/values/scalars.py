@@ -70,7 +70,7 @@ def _unchanged(value: object) -> object:
     return value
 
 
-_WRITTEN_BY_MSGSPEC: Final = (
+WRITTEN_BY_MSGSPEC: Final = (
     dt.datetime,
     dt.date,
     dt.time,
@@ -89,7 +89,7 @@ EXACT: Final[Mapping[type, Callable[[Any], object]]] = {
     int: integer_form,
     float: number_form,
     type(None): _unchanged,
-    **dict.fromkeys(_WRITTEN_BY_MSGSPEC, msgspec.to_builtins),
+    **dict.fromkeys(WRITTEN_BY_MSGSPEC, msgspec.to_builtins),
 }
 """The function that makes the form of each common class. One look into a dict is faster than a chain of `isinstance`."""
 

@@ -27,6 +27,7 @@ from heliograph.schema.compile.constraints import Constraints, constraints_in
 from heliograph.schema.compile.declared_types import attribute_problems
 from heliograph.schema.compile.texts import text_type
 from heliograph.schema.model.types import (
+    WHOLE_NUMBER,
     AnyType,
     ArrayType,
     BooleanType,
@@ -390,7 +391,7 @@ def _key_type(kind: Type) -> StringType | EnumType:
     if kind == BooleanType():
         return EnumType(values=("true", "false"))
     if kind == IntegerType():
-        return StringType(patterns=(r"^-?\d+$",))
+        return StringType(patterns=(WHOLE_NUMBER,))
     raise InvalidAnnotation(
         "its dict has keys that are neither texts, nor whole numbers, nor `Any`; use one of these for the keys"
     )

@@ -142,18 +142,19 @@ def _compare_events(label: str, old: LockedEvent, new: LockedEvent) -> Iterator[
             yield _change(label, "", f"{key} changed from {was} to {is_now}", _REMARK)
 
 
-def _gone_attribute(
+def _removed_attribute(
     label: str, name: str, attribute: LockedAttribute, new: Mapping[str, LockedAttribute]
 ) -> Iterator[Change]:
     """Yield a change for an attribute that is not among the new ones under its name."""
-    if name in ACTOR_ONLY and (moved := _moved_from_the_actor(attribute, new)):
+    # Older versions of heliograph allowed properties with names of the actor.
+    if name in ACTOR_ONLY and (moved := _name_of_property(attribute, new)):
         what = f"renamed to {moved}, because {name} always means the actor"
         yield _change(label, name, what, _BREAKS_QUERIES)
     elif attribute.renamed_to in new:
         yield _change(label, name, f"renamed to {attribute.renamed_to}, as announced", _ANNOUNCED)
     elif not any(other.startswith(f"{name}.") for other in new):
         # If there are names below it, a dict became a class: its keys are the same attributes as before.
-        yield _change(label, name, _removed_attribute(attribute, new), _BREAKS_QUERIES)
+        yield _change(label, name, _text_of_removal(attribute, new), _BREAKS_QUERIES)
 
 
 def _compare_attributes(
@@ -163,25 +164,25 @@ def _compare_attributes(
         if name in new:
             yield from _compare_attribute(label, name, attribute, new[name])
         else:
-            yield from _gone_attribute(label, name, attribute, new)
+            yield from _removed_attribute(label, name, attribute, new)
     announced = {attribute.renamed_to for attribute in old.values()}
-    announced.update(_moved_from_the_actor(attribute, new) for name, attribute in old.items() if name in ACTOR_ONLY)
+    announced.update(_name_of_property(attribute, new) for name, attribute in old.items() if name in ACTOR_ONLY)
     for name in new:
         if name not in old and name not in announced:
             yield _change(label, name, "the attribute is new", _ADDED)
 
 
-def _moved_from_the_actor(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str | None:
-    """Return the new name of a property that had a name of the actor, which older versions of heliograph allowed."""
+def _name_of_property(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str | None:
+    """Return the name under which the property of an attribute is among the new ones, or `None`."""
     return next((name for name, other in new.items() if other.path == attribute.path), None)
 
 
-def _removed_attribute(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str:
-    same_property = [name for name, other in new.items() if other.path == attribute.path]
-    if not same_property:
+def _text_of_removal(attribute: LockedAttribute, new: Mapping[str, LockedAttribute]) -> str:
+    renamed = _name_of_property(attribute, new)
+    if renamed is None:
         return "the attribute was removed"
     fix = "first write a lock file with Attribute(…, deprecated=Deprecated(renamed_to=…))"
-    return f"the attribute was renamed to {same_property[0]}; {fix}"
+    return f"the attribute was renamed to {renamed}; {fix}"
 
 
 def _compare_attribute(label: str, name: str, old: LockedAttribute, new: LockedAttribute) -> Iterator[Change]:

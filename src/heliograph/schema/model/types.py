@@ -250,6 +250,10 @@ class FieldSchema:
         return self.attribute or f"{name}.{attribute_part(self.name)}"
 
 
+WHOLE_NUMBER: Final = r"^-?\d+$"
+"""The pattern of the keys of a dict that are integers."""
+
+
 def options_of(kind: Type) -> tuple[Type, ...]:
     """Return the options of a union, or the type itself if it is not a union."""
     return kind.options if isinstance(kind, UnionType) else (kind,)

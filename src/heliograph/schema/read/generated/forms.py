@@ -15,6 +15,7 @@ from typing_extensions import assert_never, is_typeddict
 
 from heliograph.events import Privacy
 from heliograph.schema.model.types import (
+    WHOLE_NUMBER,
     AnyType,
     ArrayType,
     BooleanType,
@@ -40,6 +41,7 @@ from heliograph.values.generics import is_generic
 from heliograph.values.plain import MAX_PLAIN_NESTING
 from heliograph.values.privacy import MASKED, PrivacyPolicy
 from heliograph.values.pydantic_fields import is_secret
+from heliograph.values.scalars import WRITTEN_BY_MSGSPEC
 from heliograph.values.stored import has_instance_dict, reads_plainly
 
 _COPIED: Final = frozenset({list, tuple, set, frozenset, collections.deque, range})
@@ -210,7 +212,7 @@ class FormWriter:
             return Code("type(key) is str and (key.isascii() or key.isprintable())", "key")
         if kind.keys == StringType(patterns=(WHOLE_NUMBER,)):
             return Code(scalars.integer_code(IntegerType(), "key", self._source).test, "str(key)")
-        if isinstance(kind.keys, StringType) and kind.keys.python not in {str, *scalars.WRITTEN_BY_MSGSPEC}:
+        if isinstance(kind.keys, StringType) and kind.keys.python not in {str, *WRITTEN_BY_MSGSPEC}:
             return None
         return self.code_of(kind.keys, "key")
 
@@ -331,8 +333,6 @@ class FormWriter:
 
 SCALARS: Final = (BooleanType, NumberType, StringType, EnumType)
 """The types of values with nothing inside of them."""
-WHOLE_NUMBER: Final = r"^-?\d+$"
-"""The pattern of the keys of a dict that are integers."""
 
 
 def is_plain_array(kind: ArrayType) -> bool:

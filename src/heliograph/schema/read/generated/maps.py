@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from heliograph.schema.model.types import ArrayType, BooleanType, IntegerType, MapType, StringType
+from heliograph.schema.model.types import WHOLE_NUMBER, ArrayType, BooleanType, IntegerType, MapType, StringType
 from heliograph.schema.read.generated.forms import (
     SCALARS,
-    WHOLE_NUMBER,
     FormWriter,
     broken_bounds,
     is_plain_map,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import decimal
 import enum
 import pathlib
-import uuid
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,17 +16,12 @@ from heliograph.values.declarations import whole
 from heliograph.values.plain import text_converter
 from heliograph.values.privacy import MASKED
 from heliograph.values.pydantic_fields import is_secret
-from heliograph.values.scalars import INT64_MAX, INT64_MIN, SMALL
+from heliograph.values.scalars import INT64_MAX, INT64_MIN, SMALL, WRITTEN_BY_MSGSPEC
 from heliograph.values.standard_library import exception_name
 from heliograph.values.stored import reads_plainly
 
 EXACT_FLOAT: Final = 2**53
 """Every integer up to this one is also a `float`."""
-
-WRITTEN_BY_MSGSPEC: Final = frozenset(
-    {dt.datetime, dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID, bytes, bytearray, memoryview}
-)
-"""The classes whose values, if they are of exactly that class, msgspec turns into text."""
 
 _CONCRETE: Final[Mapping[type, type]] = {pathlib.Path: type(pathlib.Path()), pathlib.PurePath: type(pathlib.PurePath())}
 """The class that an instance of another class has on this system."""
