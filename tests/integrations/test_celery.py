@@ -1,16 +1,10 @@
-"""The actor of a task of Celery: in its header, where the task runs, and in the events that arrive from real workers."""
+"""The actor of a task of Celery: in its header, where the task runs, and in the events that arrive from a real worker."""
 
 from __future__ import annotations
 
 import logging
-import shutil
-import signal
-import subprocess
-import sys
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,24 +15,15 @@ from celery.app.trace import build_tracer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends import LogRecord, free_port, wait_until
-from celery_loader import FILE_BROKER
 from heliograph import Host, Settings, acting_as, ambient_actor, current_actor, set_actor
 from heliograph.integrations import celery as integration
 from heliograph.integrations.celery import HEADER, MAX_HEADER_LENGTH, NAMESPACE, init_app
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
-from otlp_receiver import Receiver
-from packages import require
-from processes import EXAMPLES, Server, otlp, program_environment, run, serving
-from scripts import PRELUDE
+from integrations.celery_workers import SECRET, assert_each_task_has_its_sender, send_tasks
 
-SECRET = "the secret of the tasks"
 ROOT = {"id": "root"}
-POOLS = ["solo", "prefork", "threads", "gevent", "eventlet"]
-TIMEOUT_SECONDS = 120.0
-EXAMPLE_ACTORS = [f"actor{number}" for number in range(20)]
 
 
 @pytest.fixture(autouse=True)
@@ -366,221 +351,10 @@ def test_any_actor_is_sent(tasks: Tasks) -> None:
     send()
 
 
-# Real workers
-
-APP = """
-import celery
-from heliograph import acting_as, set_actor
-from heliograph.integrations.celery import init_app
-
-@dataclass
-class Ran(Event, namespace="test"):
-    name = "ran"
-    where: str
-
-host = configure(events=[Ran])
-app = celery.Celery("tasks", broker="filesystem://", backend=f"file://{os.getcwd()}/results")
-app.conf.broker_transport_options = {"data_folder_in": "queue", "data_folder_out": "queue"}
-app.conf.result_chord_retry_interval = 0.1
-init_app(app, host)
-
-def ran(where):
-    host.track(Ran(where=where))
-    open(f"done/{where}-{time.time_ns()}", "x").close()
-
-@app.task(bind=True, max_retries=2)
-def work(self, where, retries=0):
-    ran(where)
-    if self.request.retries < retries:
-        raise self.retry(countdown=0)
-
-@app.task
-def then(_, where):
-    ran(where)
-
-@app.task(autoretry_for=[ValueError], max_retries=1, default_retry_delay=0)
-def fails(where):
-    ran(where)
-    raise ValueError
-
-@app.task
-def on_error(where):
-    ran(where)
-
-@app.task
-def sends(where):
-    ran(where)
-    work.delay(f"{where} another")
-
-@app.task(bind=True)
-def replaces(self, where):
-    ran(where)
-    raise self.replace(work.si(f"{where} replaced"))
-
-@app.task
-def eager(where):
-    work.apply([where])
-    with acting_as({"id": "block"}):
-        work.apply([f"{where} in a block"])
-"""
-SEND = """
-from celery import chain, chord, group
-from tasks import *
-
-def send(actor):
-    work.delay(f"{actor} plain")
-    work.apply_async([f"{actor} retry"], {"retries": 2})
-    fails.apply_async([f"{actor} fails"], link_error=on_error.si(f"{actor} on error"))
-    chain(*(work.si(f"{actor} chain {n}") for n in range(3))).delay()
-    group(work.si(f"{actor} group {n}") for n in range(2)).delay()
-    chord((work.si(f"{actor} chord {n}") for n in range(2)), then.s(f"{actor} chord body")).delay()
-    work.apply_async([f"{actor} link"], link=then.s(f"{actor} linked"))
-    work.apply_async([f"{actor} options"], task_id=f"{actor} of the caller", headers={"x": "y"}, countdown=0.1)
-    sends.delay(f"{actor} sends")
-    replaces.delay(f"{actor} replaces")
-    eager.delay(f"{actor} eager")
-    app.send_task("tasks.work", [f"{actor} by name"])
-    revoked = work.apply_async([f"{actor} revoked"], expires=-1)
-
-for actor in ("a", "b"):
-    with acting_as({"id": actor}):
-        send(actor)
-send("nobody")
-"""
-EXPECTED = {
-    "plain": 1,
-    "retry": 3,
-    "fails": 2,
-    "on error": 1,
-    **{f"chain {n}": 1 for n in range(3)},
-    **{f"{kind} {n}": 1 for kind in ("group", "chord") for n in range(2)},
-    "chord body": 1,
-    "link": 1,
-    "linked": 1,
-    "options": 1,
-    "sends": 1,
-    "sends another": 1,
-    "replaces": 1,
-    "replaces replaced": 1,
-    "eager": 1,
-    "eager in a block": 1,
-    "by name": 1,
-}
-"""The number of events of each kind of task. A revoked one has none."""
-
-
-@contextmanager
-def working(command: list[str], tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[[], str]]:
-    """Run a worker, and shut it down. The block gets a function that returns what the worker has printed."""
-    with (tmp_path / "worker.log").open("wb") as log:
-        worker = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            yield lambda: (tmp_path / "worker.log").read_text(errors="replace")
-            worker.send_signal(signal.SIGTERM)
-            assert worker.wait(TIMEOUT_SECONDS) == 0, (tmp_path / "worker.log").read_text()
-        finally:
-            worker.kill()
-            worker.wait()
-
-
-def worker_command(app: str, pool: str, *arguments: str) -> list[str]:
-    require("celery")
-    if pool in {"gevent", "eventlet"}:
-        require(pool)
-    pool_arguments = ["--pool", pool, "--concurrency", "4", "--without-mingle", "--without-gossip"]
-    return [sys.executable, "-m", "celery", "--app", app, *arguments, "worker", *pool_arguments]
-
-
-@pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an application and with tasks that wait. The worker of each test has a copy of it."""
-    directory = tmp_path_factory.mktemp("sent")
-    for name in ("queue", "done", "results"):
-        (directory / name).mkdir()
-    (directory / "tasks.py").write_text(PRELUDE + APP)
-    environment = program_environment(OTEL_SDK_DISABLED="true", HELIOGRAPH_SECRET=SECRET, **FILE_BROKER)
-    ended = run([sys.executable, "-c", SEND], cwd=directory, env=environment)
-    assert ended.returncode == 0, ended.stderr
-    return directory
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, sent: Path, pool: str) -> None:
-    """Retries, chains, groups, chords, links, and tasks that tasks send: by two actors, and by nobody."""
-    shutil.copytree(sent, tmp_path, dirs_exist_ok=True)
-    total = 3 * sum(EXPECTED.values())
-    with Receiver() as receiver:
-        environment = program_environment(**otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET), **FILE_BROKER)
-        environment["OTEL_TRACES_EXPORTER"] = environment["OTEL_METRICS_EXPORTER"] = "none"
-        with working(worker_command("tasks", pool), tmp_path, environment) as output:
-            wait_until(lambda: len(list((tmp_path / "done").iterdir())) >= total, timeout_seconds=TIMEOUT_SECONDS)
-        logs = [log for log in receiver.logs() if log.event_name == "test.ran"]
-    expected = Counter(
-        {
-            (f"{actor} {kind}", "block" if "block" in kind else actor.replace("nobody", "")): count
-            for actor in ("a", "b", "nobody")
-            for kind, count in EXPECTED.items()
-        }
-    )
-    assert Counter((log.attributes["test.ran.where"], log.attributes.get("user.id", "")) for log in logs) == expected
-    assert "heliograph" not in output()
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the tasks that requests of 20 actors to the web app of the example have sent."""
-    directory = tmp_path_factory.mktemp("asked")
-    with Host(Settings(secret=(SECRET,))) as host:
-        tokens = {actor: host.call(host.create_token, actor) for actor in EXAMPLE_ACTORS}
-    port = free_port()
-    web = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "celery_app:web", "--port", str(port)]
-    with Receiver() as receiver:
-        environment = example_environment(directory / "queue", **otlp(receiver.endpoint))
-        with serving(web, port=port, log=directory / "log", env=environment, cwd=directory) as server:
-            # Kombu creates the file of the bindings in two steps, so the first task is sent alone.
-            assert requests_of(server, tokens, 0) == [200] * 3
-            with ThreadPoolExecutor(20) as clients:
-                answers = list(clients.map(lambda number: requests_of(server, tokens, number), range(1, 67)))
-            assert answers == [[200] * 3] * 66
-            assert server.post("/users/nobody/ban").status == 401
-            server.stop()
-        assert events_of(receiver) == []
-    return directory / "queue"
-
-
-def example_environment(queue: Path, **variables: str) -> dict[str, str]:
-    return program_environment(HELIOGRAPH_SECRET=SECRET, FORUM_QUEUE=str(queue), **FILE_BROKER, **variables)
-
-
-@pytest.mark.parametrize("pool", POOLS)
-def test_200_tasks_of_20_actors_of_the_example(tmp_path: Path, asked: Path, pool: str) -> None:
-    """Requests to a web app send tasks, and the receiver sees the owner of the token of each: never another task's."""
-    queue = shutil.copytree(asked, tmp_path / "queue")
-    with Receiver() as receiver:
-        environment = example_environment(queue, **otlp(receiver.endpoint, OTEL_METRICS_EXPORTER="none"))
-        with working(worker_command("celery_app", pool, "--workdir", str(EXAMPLES)), tmp_path, environment):
-            wait_until(lambda: len(events_of(receiver)) >= 67 * 4, timeout_seconds=TIMEOUT_SECONDS)
-        events = events_of(receiver)
-    assert not (EXAMPLES / "control").exists()
-    owners = [(str(log.attributes[f"{log.event_name}.user.username"]), log.attributes.get("user.id")) for log in events]
-    assert len(owners) == 67 * 4
-    assert [each for each in owners if each[1] != (each[0].partition("-")[0] or None)] == []
-    assert {owner for _, owner in owners} == {None, *EXAMPLE_ACTORS}
-
-
-def requests_of(server: Server, tokens: dict[str, str], number: int) -> list[int]:
-    """Make requests as one of the actors, and one as nobody, about users whose names begin with the actor's."""
-    actor = f"actor{number % len(tokens)}"
-    answers = [
-        server.post(f"/users/{actor}-{number}/ban", token=tokens[actor]),
-        server.post(f"/users/{actor}-{number}/suspend", token=tokens[actor]),
-        server.post(f"/users/-{number}/unban"),
-    ]
-    return [answer.status for answer in answers]
-
-
-def events_of(receiver: Receiver) -> list[LogRecord]:
-    return [log for log in receiver.logs() if str(log.event_name).startswith("forum.")]
+def test_tasks_of_every_kind_have_their_sender(tmp_path: Path) -> None:
+    """In a real worker with the pool that is Celery's default."""
+    send_tasks(tmp_path)
+    assert_each_task_has_its_sender(tmp_path, "prefork")
 
 
 def test_host_that_is_none_is_an_error_at_the_start() -> None:
