@@ -11,7 +11,7 @@ from backends import free_port, wait_until
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
 from packages import require
-from processes import EXAMPLES, datasette, http_client, otlp, program_environment, run, serving
+from processes import EXAMPLES, datasette, http_client, otlp, program_environment, serving
 
 SECRET = "the secret of the examples"
 CONTEXT = "client.address,user_agent.original,http.route,url.path,http.request.method"
@@ -68,9 +68,6 @@ def test_event_shows_its_request(tmp_path: Path, server: str) -> None:
             FORUM_DATABASE=str(tmp_path / "forum.db"),
         )
         environment["PYTHONPATH"] += f":{EXAMPLES}"
-        if "django" in server:
-            prepared = run([sys.executable, str(EXAMPLES / "django_app.py"), "migrate"], cwd=tmp_path, env=environment)
-            assert prepared.returncode == 0, prepared.stderr
         with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as process:
             with http_client(process.url) as client:
                 answer = client.post("/users/dstok_secret/ban?key=secret", headers=headers(token))

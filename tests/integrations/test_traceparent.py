@@ -11,7 +11,7 @@ from backends import Span, free_port, wait_until
 from heliograph import Host, Settings
 from otlp_receiver import Receiver
 from packages import require
-from processes import EXAMPLES, Server, http_client, otlp, program_environment, run, serving
+from processes import EXAMPLES, Server, http_client, otlp, program_environment, serving
 
 SECRET = "the secret of the examples"
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -54,9 +54,6 @@ def arrived(tmp_path: Path, framework: str, kind: str, sampler: str) -> tuple[li
             OTEL_TRACES_SAMPLER=f"parentbased_{sampler}",
         )
         environment["PYTHONPATH"] += f":{EXAMPLES}"
-        if package == "django":
-            prepared = run([sys.executable, str(EXAMPLES / "django_app.py"), "migrate"], cwd=tmp_path, env=environment)
-            assert prepared.returncode == 0, prepared.stderr
         with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
             requests_of_an_outsider(server, token)
 
