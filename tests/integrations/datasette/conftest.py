@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
+import datasette.handle_exception
 import datasette.telemetry
 import opentelemetry._logs._internal
 import opentelemetry.metrics._internal
@@ -15,10 +16,32 @@ import pytest
 from datasette.app import Datasette
 from datasette.database import Database
 from datasette.plugins import pm
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from heliograph.integrations.datasette import plugin
 from heliograph.telemetry import metrics
 from recorder import Telemetry
+
+# Where rich is installed, Datasette prints errors with the values of all variables, which takes a second each time.
+datasette.handle_exception.rich = None  # type: ignore[attr-defined]
+
+
+class CompiledTemplates(BytecodeCache):
+    """Keeps compiled templates for all Datasettes of the process. Compiling them takes longer than most requests."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if compiled := self._compiled.get(bucket.key):
+            bucket.bytecode_from_string(compiled)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+compiled_templates = CompiledTemplates()
 
 
 class Instances:
@@ -37,6 +60,7 @@ class Instances:
         permissions = dict.fromkeys(("create-table", "insert-row", "update-row", "delete-row", "drop-table"), True)
         instance = Datasette(memory=True, config={"permissions": permissions, **(config or {})}, **kwargs)
         instance.add_database(Database(instance, memory_name=str(uuid4())), name="data")
+        instance.get_jinja_environment().bytecode_cache = compiled_templates
         self._made.append(instance)
         await instance.invoke_startup()
         return instance
