@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import json
-import re
 import shutil
 import socket
-import sqlite3
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from arrived import credential, shares, without_uid
-from backends import free_port, wait_until
+from backends import LogRecord, free_port
 from heliograph import Host, Settings
+from integrations.datasette.writable import ARGUMENTS, SECRET, create_table, good_token, prepare
 from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
 from processes import DATASETTE, EXAMPLES, Server, clean_environment, datasette, otlp, run
 
-SECRET = "the secret of the processes"
+EXPORTER = "datasette-otel-otlp-exporter"
+"""Another plugin, which sends spans."""
 
 PROBE = """
 import asyncio, sys
@@ -53,22 +51,17 @@ def register_routes():
     return [("^/-/probe$", providers), ("^/-/ban$", ban), ("^/-/ban/(?P<username>.*)$", ban_slowly)]
 """
 
-OTLP_SIBLING, VIEWER, PROMETHEUS = (
-    "datasette-otel-otlp-exporter",
-    "datasette-otel-viewer",
-    "datasette-otel-prometheus",
-)
-
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """The directory of a Datasette: a database `data`, a configuration, and a plugin with a page that lists the providers."""
-    with closing(sqlite3.connect(tmp_path / "data.db")) as connection:
-        connection.execute("vacuum")
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "probe.py").write_text(PROBE)
-    configure(tmp_path, {})
+    """The directory of a Datasette, with a plugin that has a page which lists the providers."""
+    prepare_with_probe(tmp_path)
     return tmp_path
+
+
+def prepare_with_probe(directory: Path) -> None:
+    prepare(directory)
+    (directory / "plugins" / "probe.py").write_text(PROBE)
 
 
 @pytest.fixture
@@ -76,24 +69,6 @@ def receiver() -> Iterator[Receiver]:
     """A server that receives telemetry."""
     with Receiver() as receiver:
         yield receiver
-
-
-ARGUMENTS = ("data.db", "--plugins-dir", "plugins", "--config", "datasette.json")
-
-
-def configure(directory: Path, plugins: dict[str, dict[str, object]]) -> None:
-    permissions = {action: {"id": "alice"} for action in ("create-table", "insert-row", "drop-table")}
-    (directory / "datasette.json").write_text(json.dumps({"permissions": permissions, "plugins": plugins}))
-
-
-def good_token() -> str:
-    with Host(Settings(secret=(SECRET,))) as host:
-        return host.call(host.create_token, "alice")
-
-
-def create_table(server: Server, table: str = "plants") -> int:
-    body = {"table": table, "columns": [{"name": "id", "type": "integer"}], "pk": "id"}
-    return server.post("/data/-/create", body, good_token()).status
 
 
 def test_dormant_without_otel_variables(directory: Path) -> None:
@@ -124,23 +99,6 @@ def test_dormant_if_the_environment_does_not_ask_for_export(directory: Path, var
 
     assert not any("sdk" in module for module in found["modules"])
     assert ("No LoggerProvider is set" in server.output()) == ("OTEL_SDK_DISABLED" not in variables)
-
-
-def test_all_signals_arrive_when_an_endpoint_is_set(directory: Path, receiver: Receiver) -> None:
-    """With an endpoint, the plugin sets all three providers. On SIGTERM everything is sent, the spans of the startup included."""
-    with datasette(directory, *ARGUMENTS, secret=SECRET, **otlp(receiver.endpoint)) as server:
-        found = server.get("/-/probe").json
-        created = create_table(server)
-        server.stop()
-
-    assert found["modules"] == ["heliograph.sdk.providers"] * 3
-    assert created == 201
-    assert [record.event_name for record in receiver.logs()] == ["datasette.create_table"]
-    assert {"datasette.startup", "token.verify"} <= {span.name for span in receiver.spans()}
-    assert "heliograph.events" in {metric.name for metric in receiver.metrics()}
-    assert {span.resource["service.name"] for span in receiver.spans()} == {"datasette"}
-    assert max(Counter(span.span_id for span in receiver.spans()).values()) == 1
-    assert "heliograph" not in server.output()
 
 
 def test_get_command_sends_its_telemetry_at_exit(directory: Path, receiver: Receiver) -> None:
@@ -183,41 +141,6 @@ def test_create_token_command_ends_while_the_backend_does_not_answer(directory: 
     assert (ended.returncode, ended.stdout[:6]) == (0, "dstok_")
 
 
-def test_plugin_of_the_examples_runs_unchanged(directory: Path, receiver: Receiver) -> None:
-    """`examples/forum.py` in Datasette's plugins folder tracks typed events, with the actor of the request."""
-    shutil.copy(EXAMPLES / "forum.py", directory / "plugins")
-
-    with datasette(directory, *ARGUMENTS, secret=SECRET, **otlp(receiver.endpoint)) as server:
-        token = good_token()
-        assert server.get("/-/ban", token).status == 200
-        server.stop()
-
-    [record] = receiver.logs()
-    assert (record.event_name, record.severity_number, record.body) == ("forum.ban_user", 13, "alice banned spambot")
-    expected = {"forum.ban_user.user.username": "spambot", "user.id": "alice", **credential(token)}
-    assert without_uid(record) == expected
-    assert "heliograph" not in server.output()
-
-
-def test_no_part_of_a_token_is_on_the_wire(directory: Path, receiver: Receiver) -> None:
-    """No request body and no output contains twelve successive characters of a token, valid or forged."""
-    with Host(Settings(secret=("another",))) as host:
-        forged = host.call(host.create_token, "alice", expires_after=600)
-    good = good_token()
-
-    with datasette(directory, *ARGUMENTS, secret=SECRET, **otlp(receiver.endpoint)) as server:
-        statuses = [
-            server.post("/data/-/create", {"table": "t", "row": {"a": 1}}, token).status for token in (good, forged)
-        ]
-        server.stop()
-
-    assert statuses == [201, 401]
-    sent = receiver.raw()
-    assert b"token.verify" in sent
-    assert [part for token in (good, forged) for part in shares(token) if part.encode() in sent] == []
-    assert "dstok_" not in server.output()
-
-
 @pytest.fixture
 def nobody() -> str:
     """An endpoint without a server."""
@@ -252,84 +175,8 @@ def test_backend_that_is_down_fails_no_request_and_does_not_delay_the_stop(
     assert "Not all telemetry was delivered within 700 ms" in server.output()
 
 
-# The only order in which the siblings work together: the viewer has to own the TracerProvider, which the exporter
-# joins, and Prometheus has to own the MeterProvider.
-SIBLINGS = (PROMETHEUS, VIEWER, OTLP_SIBLING)
-LOAD_ORDERS = [[*SIBLINGS[:position], "heliograph", *SIBLINGS[position:]] for position in range(4)]
-
-
-@pytest.mark.parametrize("order", LOAD_ORDERS, ids=lambda order: f"{order.index('heliograph') + 1}. of 4")
-def test_all_siblings_work_and_no_span_is_sent_twice(directory: Path, receiver: Receiver, order: list[str]) -> None:
-    """The plugin may be loaded before, between or after its three siblings.
-
-    The exporter sends each span once, with our events on them. The viewer keeps the spans. Prometheus fetches our metrics.
-    The plugin exports each event as a log record.
-    """
-    port = free_port()
-    configure(directory, {PROMETHEUS: {"port": port}, VIEWER: {"self_metrics": False}})
-    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=",".join(order), **otlp(receiver.endpoint)) as server:
-        assert create_table(server) == 201
-        scraped = wait_until(lambda: scrape(port))
-        kept = wait_until(lambda: spans_in_the_viewers_file(directory))
-        server.stop()
-
-    sent = receiver.spans()
-    assert max(Counter(span.span_id for span in sent).values()) == 1
-    assert {"datasette.startup", "token.verify"} <= {span.name for span in sent}
-    assert {"datasette.startup", "token.verify"} <= kept
-    assert "\ndb_client_operation_duration_seconds_count{" in scraped
-    assert re.search(r'^heliograph_events_total\{.*"datasette.create_table".*\} 1', scraped, re.MULTILINE)
-    [record] = receiver.logs()
-    assert record.event_name == "datasette.create_table"
-    [(span, event)] = [(span, event) for span in sent for event in span.events if event.name == record.event_name]
-    assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
-    assert {**record.attributes, "otel.event.name": "datasette.create_table"} == event.attributes
-    assert "disabled" not in server.output()
-
-
 @pytest.mark.parametrize(
-    ("chosen", "count"), [({}, 1), ({"OTEL_TRACES_EXPORTER": "none"}, 0)], ids=["unsaid", "intended"]
-)
-def test_spans_that_a_sibling_keeps_are_a_warning(
-    directory: Path, receiver: Receiver, chosen: dict[str, str], count: int
-) -> None:
-    """With the viewer, an endpoint gets the log records and no span. The log says so once, and how to change it."""
-    variables = {**otlp(receiver.endpoint), **chosen}
-    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{VIEWER}", **variables) as server:
-        assert create_table(server) == 201
-        server.stop()
-
-    assert receiver.spans() == []
-    assert len(receiver.logs()) == 1
-    warned = [line for line in server.output().splitlines() if "Spans, and the events in them, go to" in line]
-    assert len(warned) == count
-    assert all(f"go to {VIEWER} and not to an OTLP endpoint" in line for line in warned)
-
-
-def test_outbox_beside_a_sibling_that_keeps_spans_is_one_warning(directory: Path, receiver: Receiver) -> None:
-    """It says where the spans go, and names the one way to get them into the outbox."""
-    variables = {**otlp(receiver.endpoint), "HELIOGRAPH_OUTBOX": str(directory / "outbox")}
-    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{VIEWER}", **variables) as server:
-        server.stop()
-
-    [warned] = [line for line in server.output().splitlines() if "outbox" in line or "DATASETTE_LOAD_PLUGINS" in line]
-    assert f"go to {VIEWER} and not to an OTLP endpoint, nor to the outbox" in warned
-    assert f"list the plugins to load in DATASETTE_LOAD_PLUGINS without {VIEWER}" in warned
-
-
-def test_outbox_beside_a_sibling_that_takes_the_spans_is_a_warning(directory: Path, receiver: Receiver) -> None:
-    """Spans do not go to it: a process has one TracerProvider. The log names the call that adds the outbox's processor."""
-    box = str(directory / "outbox")
-    variables = {**otlp(receiver.endpoint), "HELIOGRAPH_OUTBOX": box}
-    with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{OTLP_SIBLING}", **variables) as server:
-        server.stop()
-
-    [warned] = [line for line in server.output().splitlines() if "the setting `outbox` has no effect" in line]
-    assert f"`provider.add_span_processor(OutboxSpanProcessor({box!r}))`" in warned
-
-
-@pytest.mark.parametrize(
-    "order", list(itertools.permutations(["heliograph", OTLP_SIBLING])), ids=lambda order: f"{order[0]} first"
+    "order", list(itertools.permutations(["heliograph", EXPORTER])), ids=lambda order: f"{order[0]} first"
 )
 def test_beside_the_exporter_alone_no_span_is_sent_twice(directory: Path, receiver: Receiver, order: list[str]) -> None:
     """Each span arrives once, whichever plugin is imported first. Logs and metrics arrive too."""
@@ -343,35 +190,102 @@ def test_beside_the_exporter_alone_no_span_is_sent_twice(directory: Path, receiv
     assert "heliograph.events" in {metric.name for metric in receiver.metrics()}
 
 
-def scrape(port: int) -> str | None:
-    """Return the metrics that Prometheus would fetch, or `None` until our counter is among them."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
-        text: str = response.read().decode()
-    return text if "heliograph_events" in text else None
+@dataclass(frozen=True)
+class Exporting:
+    """Answers of a Datasette that exported to a receiver, and what it had printed at its end.
+
+    It has `examples/forum.py` in its folder of plugins. The first ban was made with `token`; the others, at once, with tokens of
+    20 actors and without one.
+    """
+
+    receiver: Receiver
+    token: str
+    forged: str
+    modules: list[str]
+    statuses: dict[str, list[int]]
+    output: str
+
+    def logs(self, name: str) -> list[LogRecord]:
+        return [log for log in self.receiver.logs() if log.event_name == name]
 
 
-def spans_in_the_viewers_file(directory: Path) -> set[str] | None:
-    """Return the names of the spans that the viewer has stored, or `None` until `token.verify` is among them."""
-    with closing(sqlite3.connect(directory / "otel.db")) as connection:
-        names = {name for (name,) in connection.execute("select name from spans")}
-    return names if "token.verify" in names else None
-
-
-def test_200_requests_at_once_have_their_own_actors(directory: Path, receiver: Receiver) -> None:
-    """20 actors, by their tokens, and nobody in between: no event has another request's actor."""
+@pytest.fixture(scope="module")
+def exporting(tmp_path_factory: pytest.TempPathFactory) -> Exporting:
+    """All requests of the tests below, to one server, which then gets SIGTERM."""
+    directory = tmp_path_factory.mktemp("exporting")
+    prepare_with_probe(directory)
     shutil.copy(EXAMPLES / "forum.py", directory / "plugins")
+    token = good_token()
+    with Host(Settings(secret=("another",))) as host:
+        forged = host.call(host.create_token, "alice", expires_after=600)
+    with Receiver() as receiver:
+        variables = otlp(receiver.endpoint, HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="20000")
+        with datasette(directory, *ARGUMENTS, secret=SECRET, **variables) as server:
+            modules = server.get("/-/probe").json["modules"]
+            row = {"table": "t", "row": {"a": 1}}
+            statuses = {
+                "create": [create_table(server)],
+                "good and forged": [server.post("/data/-/create", row, each).status for each in (token, forged)],
+                "ban": [server.get("/-/ban", token).status],
+                "at once": ban_at_once(server),
+            }
+            assert server.stop() in {0, -15}, server.output()
+    return Exporting(receiver, token, forged, modules, statuses, server.output())
+
+
+def ban_at_once(server: Server) -> list[int]:
     with Host(Settings(secret=(SECRET,))) as host:
         tokens = [host.call(host.create_token, f"actor{number}") for number in range(ACTORS)]
 
-    def ban(server: Server, number: int) -> int:
+    def ban(number: int) -> int:
         is_anonymous = number % 10 == 9
         name = f"{'' if is_anonymous else f'actor{number % ACTORS}'}-{number}"
         return server.get(f"/-/ban/{name}", None if is_anonymous else tokens[number % ACTORS]).status
 
-    variables = otlp(receiver.endpoint, HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="20000")
-    with datasette(directory, *ARGUMENTS, secret=SECRET, **variables) as server:
-        with ThreadPoolExecutor(ACTORS) as clients:
-            assert list(clients.map(lambda number: ban(server, number), range(200))) == [200] * 200
-        assert server.stop() in {0, -15}, server.output()
-    assert_none_is_mixed([log for log in receiver.logs() if log.event_name == "forum.ban_user"], 200)
+    with ThreadPoolExecutor(ACTORS) as clients:
+        return list(clients.map(ban, range(200)))
+
+
+def test_all_signals_arrive_when_an_endpoint_is_set(exporting: Exporting) -> None:
+    """With an endpoint, the plugin sets all three providers. On SIGTERM everything is sent, the spans of the startup included."""
+    spans = exporting.receiver.spans()
+
+    assert exporting.modules == ["heliograph.sdk.providers"] * 3
+    assert exporting.statuses["create"] == [201]
+    assert Counter(record.event_name for record in exporting.receiver.logs()) == {
+        "datasette.create_table": 2,
+        "datasette.insert_rows": 1,
+        "forum.ban_user": 201,
+        "heliograph.token_rejected": 1,
+    }
+    assert {"datasette.startup", "token.verify"} <= {span.name for span in spans}
+    assert "heliograph.events" in {metric.name for metric in exporting.receiver.metrics()}
+    assert {span.resource["service.name"] for span in spans} == {"datasette"}
+    assert max(Counter(span.span_id for span in spans).values()) == 1
+    assert "heliograph" not in exporting.output
+
+
+def test_plugin_of_the_examples_runs_unchanged(exporting: Exporting) -> None:
+    """`examples/forum.py` in Datasette's plugins folder tracks typed events, with the actor of the request."""
+    record, *_ = exporting.logs("forum.ban_user")
+
+    assert exporting.statuses["ban"] == [200]
+    assert (record.event_name, record.severity_number, record.body) == ("forum.ban_user", 13, "alice banned spambot")
+    expected = {"forum.ban_user.user.username": "spambot", "user.id": "alice", **credential(exporting.token)}
+    assert without_uid(record) == expected
+
+
+def test_no_part_of_a_token_is_on_the_wire(exporting: Exporting) -> None:
+    """No request body and no output contains twelve successive characters of a token, valid or forged."""
+    assert exporting.statuses["good and forged"] == [201, 401]
+    sent = exporting.receiver.raw()
+    assert b"token.verify" in sent
+    tokens = (exporting.token, exporting.forged)
+    assert [part for token in tokens for part in shares(token) if part.encode() in sent] == []
+    assert "dstok_" not in exporting.output
+
+
+def test_200_requests_at_once_have_their_own_actors(exporting: Exporting) -> None:
+    """20 actors, by their tokens, and nobody in between: no event has another request's actor."""
+    assert exporting.statuses["at once"] == [200] * 200
+    assert_none_is_mixed(exporting.logs("forum.ban_user")[1:], 200)
