@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from heliograph.cli.datasette_source import DatasetteOptions, start_datasette
+from heliograph.cli.json_option import json_option
 from heliograph.cli.seconds import Seconds
 from heliograph.cli.terminal import echo
 from heliograph.delivery.transport.destination import Headers, OtlpProtocol
@@ -63,7 +64,7 @@ HEADERS_VARIABLE: Final = "HELIOGRAPH_DOCTOR_HEADERS"
     show_default=True,
     help="The longest wait for each backend.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("one JSON object")
 def doctor(
     configs: tuple[Path, ...],
     *,

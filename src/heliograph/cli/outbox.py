@@ -15,12 +15,12 @@ from typing import IO, Any
 
 import click
 
+from heliograph.cli.json_option import json_option
 from heliograph.cli.outbox_damaged import damaged
 from heliograph.cli.outbox_dead import dead
 from heliograph.cli.outbox_directory import (
     batches,
     directory_option,
-    json_option,
     open_outbox,
     open_reader,
 )
@@ -47,7 +47,7 @@ outbox.add_command(damaged)
 
 @outbox.command()
 @directory_option
-@json_option
+@json_option("JSON")
 def status(directory: Path | None, *, as_json: bool) -> None:
     """Show how many records wait in each folder, how many dead letters there are, and the size of the outbox.
 
@@ -85,7 +85,7 @@ def status(directory: Path | None, *, as_json: bool) -> None:
 
 @outbox.command()
 @directory_option
-@json_option
+@json_option("JSON")
 def verify(directory: Path | None, *, as_json: bool) -> None:
     """Read every record without changing anything, and report damage.
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import click
 
+from heliograph.cli.json_option import json_option
 from heliograph.cli.named_or_all import all_option, check_named_or_all
-from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
+from heliograph.cli.outbox_directory import directory_option, open_outbox
 from heliograph.cli.terminal import echo
 from heliograph.delivery.trust import delete_file, delete_folder
 from heliograph.errors import OutboxError
@@ -26,7 +27,7 @@ def damaged() -> None:
 
 @damaged.command("list")
 @directory_option
-@json_option
+@json_option("JSON")
 def list_damaged(directory: Path | None, *, as_json: bool) -> None:
     """List the damaged files, by their path inside the outbox, with their size."""
     box = open_outbox(directory)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
+from heliograph.cli.json_option import json_option
 from heliograph.cli.named_or_all import all_option, check_named_or_all
-from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
+from heliograph.cli.outbox_directory import directory_option, open_outbox
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
 from heliograph.delivery.journal.batch import decode_record
@@ -27,7 +28,7 @@ def dead() -> None:
 
 @dead.command("list")
 @directory_option
-@json_option
+@json_option("JSON")
 def list_dead(directory: Path | None, *, as_json: bool) -> None:
     """List the dead letters: ID, time, signal, name of the event or span, reason, and the server's message."""
     for letter in open_outbox(directory).dead_letters.find():

@@ -22,7 +22,6 @@ directory_option = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The outbox. Default: the value of HELIOGRAPH_OUTBOX.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def open_outbox(directory: Path | None) -> OutboxDirectory:

@@ -19,7 +19,8 @@ from typing import Any, Final
 
 import click
 
-from heliograph.cli.outbox_directory import directory_option, json_option, open_outbox
+from heliograph.cli.json_option import json_option
+from heliograph.cli.outbox_directory import directory_option, open_outbox
 from heliograph.cli.seconds import Seconds
 from heliograph.cli.terminal import echo
 from heliograph.delivery.destination_state import DestinationState
@@ -69,7 +70,7 @@ _COUNTERS: Final = {
     is_flag=True,
     help="Keep running until SIGTERM or Ctrl-C, and also send the records of processes that end later.",
 )
-@json_option
+@json_option("JSON")
 def drain(named: Path | None, directory: Path | None, *, timeout: float | None, follow: bool, as_json: bool) -> None:
     """Send the records of processes that have ended, from the outbox in DIRECTORY or the one that HELIOGRAPH_OUTBOX names.
 

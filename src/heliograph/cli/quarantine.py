@@ -14,6 +14,7 @@ import click
 
 from heliograph.cli.datasette_source import DatasetteOptions
 from heliograph.cli.event_classes import load_sources, sources_argument
+from heliograph.cli.json_option import json_option
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import NotReplayable
 from heliograph.host import Host
@@ -28,7 +29,6 @@ BATCH: Final = 500
 F = TypeVar("F", bound=Callable[..., object])
 
 event_option = click.option("--event", metavar="NAME", help="Only events with this event name, such as app.ban_user.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 
 
 def file_option(command: F) -> F:
@@ -51,7 +51,7 @@ def quarantine() -> None:
 @click.option(
     "--kind", type=click.Choice([kind.value for kind in ViolationKind]), help="Only events with this kind of violation."
 )
-@json_option
+@json_option()
 def list_events(file: Path | None, event: str | None, kind: str | None, *, as_json: bool) -> None:
     """Print one line per event: number, time, event name and violations."""
     counts: collections.Counter[str] = collections.Counter()
@@ -66,7 +66,7 @@ def list_events(file: Path | None, event: str | None, kind: str | None, *, as_js
 @quarantine.command()
 @click.argument("number", metavar="ID", type=int)
 @file_option
-@json_option
+@json_option()
 def show(number: int, file: Path | None, *, as_json: bool) -> None:
     """Print everything that is stored about the event with this number."""
     found = list(_found(file, ids=[number]))

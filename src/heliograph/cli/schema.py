@@ -11,6 +11,7 @@ import click
 
 from heliograph.cli.datasette_source import DatasetteOptions
 from heliograph.cli.event_classes import EXAMPLE_KEY, load_registry, sources_argument
+from heliograph.cli.json_option import json_option
 from heliograph.cli.output_file import write
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import FileFormatError, SchemaError
@@ -73,7 +74,7 @@ def lock(sources: tuple[str, ...], datasette: DatasetteOptions, file: Path) -> N
     show_default=True,
     help="backward: the new schemas must accept old events; forward: the old schemas must accept new events; full: both.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each change.")
+@json_option("one JSON object for each change")
 def check(sources: tuple[str, ...], datasette: DatasetteOptions, file: Path, mode: str, *, as_json: bool) -> None:
     """Compare the classes with the lock file, and fail if a change is incompatible.
 

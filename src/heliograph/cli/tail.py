@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from heliograph.cli.json_option import json_option
 from heliograph.cli.seconds import Seconds
 from heliograph.cli.tail_filter import ArrivalFilter
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="Print only what belongs to this trace; its first digits suffice.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print each event as a JSON object in one line.")
+@json_option("each event as a JSON object in one line")
 @click.option(
     "--database",
     "folder",

@@ -7,13 +7,13 @@ import json
 import click
 
 from heliograph import tokens
+from heliograph.cli.json_option import json_option
 from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_options import (
     Duration,
     by_option,
     file_options,
-    json_option,
     restriction_options,
     token_id_argument,
 )
@@ -55,7 +55,7 @@ token.add_command(pattern)
 @restriction_options
 @by_option
 @file_options
-@json_option
+@json_option()
 def create(
     *,
     actor_id: str,
@@ -88,7 +88,7 @@ def create(
 @click.option("--actor", metavar="ACTOR", help="Only tokens of this actor.")
 @click.option("--state", type=click.Choice(["active", "expired", "revoked"]), help="Only tokens in this state.")
 @file_options
-@json_option
+@json_option()
 def list_tokens(actor: str | None, state: str | None, file: TokenFile, *, as_json: bool) -> None:
     """Print one line per token, the newest first: id, state, times of creation and last use, actor, label.
 
@@ -107,7 +107,7 @@ def list_tokens(actor: str | None, state: str | None, file: TokenFile, *, as_jso
 @token.command()
 @token_id_argument
 @file_options
-@json_option
+@json_option()
 def show(token_id: str, file: TokenFile, *, as_json: bool) -> None:
     """Print everything that is stored about the token with this ID, and the times of its secrets.
 
@@ -146,7 +146,7 @@ def show(token_id: str, file: TokenFile, *, as_json: bool) -> None:
 )
 @by_option
 @file_options
-@json_option
+@json_option()
 def rotate(token_id: str, grace: int, latest: int, by: str | None, file: TokenFile, *, as_json: bool) -> None:
     """Give the token with this ID a new secret, and print the new token, which cannot be printed again. The ID does not change.
 
@@ -162,7 +162,7 @@ def rotate(token_id: str, grace: int, latest: int, by: str | None, file: TokenFi
 @restriction_options
 @by_option
 @file_options
-@json_option
+@json_option()
 def restrict(
     *,
     token_id: str,

@@ -56,7 +56,6 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # not generic in old
         return int(match[1]) * _UNIT_SECONDS[match[2] or "s"]
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 by_option = click.option(
     "--by", metavar="ACTOR", help="The id of the person or program that does this, for the audit trail."
 )

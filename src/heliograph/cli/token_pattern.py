@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from heliograph.cli.json_option import json_option
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.tokens.stored import text
 
@@ -44,9 +45,7 @@ Gitleaks and TruffleHog."""
     type=click.Choice(list(PATTERNS)),
     help="The program that searches. Without it, the regular expression is printed alone.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, with the regular expression and the whole text."
-)
+@json_option("one JSON object, with the regular expression and the whole text")
 def pattern(form: str | None, *, as_json: bool) -> None:
     """Print the pattern of a token, for a program that searches repositories and logs for secrets.
 

@@ -10,10 +10,11 @@ from typing import IO, Final
 import click
 
 from heliograph import tokens
+from heliograph.cli.json_option import json_option
 from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_leaks import tokens_in
-from heliograph.cli.token_options import TokenId, by_option, file_options, json_option
+from heliograph.cli.token_options import TokenId, by_option, file_options
 from heliograph.errors import TokenNotFound
 from heliograph.host import Host
 from heliograph.values.text import counted
@@ -37,7 +38,7 @@ NOT_FOUND: Final = "not found"
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation of --all.")
 @by_option
 @file_options
-@json_option
+@json_option()
 def revoke(
     token_ids: tuple[str, ...],
     actor: str | None,

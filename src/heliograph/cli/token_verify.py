@@ -11,6 +11,7 @@ import click
 
 from heliograph.ambient_actor import Actor
 from heliograph.classes import qualified_name
+from heliograph.cli.json_option import json_option
 from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_options import file_options
@@ -45,7 +46,7 @@ class TokenVerdict:
 @click.command()
 @click.argument("source", metavar="[-]", nargs=-1, type=click.UNPROCESSED)
 @file_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option("one JSON object")
 def verify(source: tuple[str, ...], file: TokenFile, *, as_json: bool) -> None:
     """Read a token from the standard input, and print the verdict on it. The token is never shown.
 

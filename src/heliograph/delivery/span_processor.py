@@ -37,7 +37,7 @@ class OutboxSpanProcessor(OutboxProcessor, SpanProcessor):
     """
 
     _signal = TRACES
-    only_outbox: ClassVar[bool] = True
+    has_only_outbox: ClassVar[bool] = True
     """True: the spans of a provider that has no other processor go to an outbox, and nowhere else."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

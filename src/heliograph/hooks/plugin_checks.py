@@ -40,7 +40,7 @@ def problem_of(plugin: object) -> str | None:
         inspect.isfunction(member) and hasattr(member, HOOK_MARK) for member in vars(plugin).values()
     ):
         return f"is a class; register an instance of it: {plugin.__name__}()"
-    return next(_problems_of_arguments(plugin), None)
+    return _problem_of_arguments(plugin)
 
 
 def _remedy(plugin: object) -> str:
@@ -57,7 +57,7 @@ def _remedy(plugin: object) -> str:
     return ""
 
 
-def _problems_of_arguments(plugin: object) -> Iterator[str]:
+def _problem_of_arguments(plugin: object) -> str | None:
     for name in dir(plugin):
         options = _options_of_hook(plugin, name)
         arguments = None if options is None else _ARGUMENTS.get(options.get("specname") or name)
@@ -68,18 +68,18 @@ def _problems_of_arguments(plugin: object) -> Iterator[str]:
         if own is not None:
             first = next(iter(inspect.signature(own).parameters), None)
             if first is None:
-                yield f"cannot be registered: write `self` as the first argument of its method `{name}`"
-                continue
+                return f"cannot be registered: write `self` as the first argument of its method `{name}`"
             if first in arguments:
-                yield f"cannot be registered: write `self` before the argument {first!r} of its method `{name}`"
+                return f"cannot be registered: write `self` before the argument {first!r} of its method `{name}`"
         parameters = inspect.signature(function).parameters.values()
         needed = [each.name for each in parameters if each.kind in _POSITIONAL and each.default is each.empty]
         wrong = [each for each in needed if each not in arguments]
         if wrong:
-            yield (
+            return (
                 f"cannot be registered: its function `{name}` has the argument {wrong[0]!r}, and the hook has only: "
                 f"{', '.join(arguments)}"
             )
+    return None
 
 
 def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:

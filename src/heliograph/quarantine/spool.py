@@ -167,5 +167,10 @@ def _paths(target: Path) -> list[Path]:
 
 
 def _is_trusted(found: os.stat_result) -> bool:
+    """Return True if a process of this user has created the file as its spool, and nobody else could have changed it.
+
+    `heliograph.runtime.ownership` permits more, because people prepare what it checks: a directory may be shared by a group, or be
+    opened by the superuser. Only heliograph creates spools.
+    """
     is_private = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid() and is_private

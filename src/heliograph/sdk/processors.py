@@ -2,7 +2,7 @@
 
 A processor of the program may change spans or records before they are exported.
 
-Threads: see `heliograph.sdk.counting_provider`. `only_outbox` is replaced as a whole, and read once for each span or record.
+Threads: see `heliograph.sdk.counting_provider`. `has_only_outbox` and `only_outbox` are replaced as a whole, and read once for each span or record.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
     """The processors that the program has added, and then the pipeline: a processor may change spans before they are exported.
 
     Attributes:
-        only_outbox: True if spans go to the outbox of the pipeline, and nowhere else.
+        has_only_outbox: True if spans go to the outbox of the pipeline, and nowhere else.
     """
 
-    only_outbox = False
+    has_only_outbox = False
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Add a processor."""
@@ -56,7 +56,7 @@ class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
     def note_pipeline(self) -> None:
         """Note that the pipeline or the processors have changed."""
         pipeline = self._provider.pipeline
-        self.only_outbox = pipeline is not None and pipeline.only_outbox is not None and not self._span_processors
+        self.has_only_outbox = pipeline is not None and pipeline.only_outbox is not None and not self._span_processors
 
     # The processors are called here and not by the methods of the base class, whose calls would take a tenth of the time of a span.
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:

@@ -36,7 +36,7 @@ class CountingTracerProvider(CountingProvider, TracerProvider):
 
     def end(self) -> bool:
         """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
-        self._processors.only_outbox = False
+        self._processors.has_only_outbox = False
         return super().end()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
 PREFIX: Final = "HELIOGRAPH_"
@@ -15,7 +15,7 @@ PREFIX: Final = "HELIOGRAPH_"
 Fields: TypeAlias = "Mapping[str, dataclasses.Field[Any]]"
 """The fields of `Settings`, by name."""
 
-logger: Final = logging.getLogger(SCOPE)
+logger: Final = SafeLogger(SCOPE)
 
 
 def variable_name(setting: str) -> str:

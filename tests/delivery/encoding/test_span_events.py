@@ -41,7 +41,7 @@ SCALARS = st.one_of(
 class Outbox(SpanProcessor):
     """Keeps spans that have ended, as an outbox gets them."""
 
-    only_outbox = True
+    has_only_outbox = True
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []

@@ -28,7 +28,7 @@ from delivery.journal.journals import (
 )
 from heliograph.delivery.journal.batch import LOST_SCOPE
 from heliograph.delivery.journal.cursor import read_cursor
-from heliograph.delivery.journal.frames import RECORD, Header, dump_frame, dump_scope, load_header, read_frames
+from heliograph.delivery.journal.frames import RECORD, Header, dump_frame, dump_scope, load_header, read_frame
 from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentReader, segment_path, segments
@@ -184,7 +184,8 @@ def test_undamaged_records_are_read_whatever_happened_to_other_bytes(data: st.Da
 def untouched_records(content: bytes, position: int, start: int, end: int) -> list[bytes]:
     """Return the records whose frames are before or after the bytes that are replaced."""
     found = []
-    for _, kind, _, record, frame_end in read_frames(content, position):
+    while frame := read_frame(content, position):
+        _, kind, _, record, frame_end = frame
         if kind == RECORD and (frame_end <= start or position >= end):
             found.append(record)
         position = frame_end

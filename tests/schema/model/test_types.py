@@ -28,7 +28,6 @@ from heliograph.schema.model.types import (
     UnionType,
     inner_types,
     is_nullable,
-    item_types,
     options_of,
     walk_types,
     without_null,
@@ -84,15 +83,6 @@ def test_options_of() -> None:
     """They are the options of a union, or the type itself."""
     assert options_of(OPTIONAL) == (TEXT, NULL)
     assert options_of(TEXT) == (TEXT,)
-
-
-def test_item_types() -> None:
-    """The first items have types of their own; items that are too many have any type."""
-    kind = ArrayType(items=None, prefix=(TEXT, NUMBER))
-
-    assert item_types(kind, 3) == [TEXT, NUMBER, AnyType()]
-    assert item_types(ArrayType(items=TEXT), 2) == [TEXT, TEXT]
-    assert item_types(ArrayType(items=TEXT), 0) == []
 
 
 def test_inner_types() -> None:

@@ -89,8 +89,8 @@ def _has_only_outbox(processors: object) -> bool:
     if type(processors) is SynchronousMultiSpanProcessor:
         # The program has made the provider of these processors.
         found: Sequence[object] = getattr(processors, "_span_processors", ())
-        return len(found) == 1 and getattr(found[0], "only_outbox", None) is True
-    return getattr(processors, "only_outbox", None) is True
+        return len(found) == 1 and getattr(found[0], "has_only_outbox", None) is True
+    return getattr(processors, "has_only_outbox", None) is True
 
 
 def add_encoded_event(span: Span, name: str, key_values: Sequence[bytes], timestamp: int) -> None:

@@ -218,13 +218,6 @@ def read_frame(buffer: bytes, offset: int) -> Frame | None:
     return sequence, kind, scope_number, buffer[offset + _HEAD.size : end], end
 
 
-def read_frames(buffer: bytes, offset: int) -> Iterator[Frame]:
-    """Yield frames from an offset on, up to the first that is damaged or not whole."""
-    while (frame := read_frame(buffer, offset)) is not None:
-        yield frame
-        offset = frame[-1]
-
-
 def read_run(
     buffer: bytes, offset: int, sequence: int, scope_number: int, *, max_bytes: int, max_records: int
 ) -> tuple[list[bytes], int]:

@@ -259,11 +259,6 @@ def options_of(kind: Type) -> tuple[Type, ...]:
     return kind.options if isinstance(kind, UnionType) else (kind,)
 
 
-def item_types(kind: ArrayType, count: int) -> list[Type]:
-    """Return the types of the first ``count`` items of an array."""
-    return [*kind.prefix, *[kind.items or AnyType()] * max(0, count - len(kind.prefix))]
-
-
 def without_null(kind: Type) -> Type:
     """Return the type without `None`. A type whose only value is `None`, or that does not accept it, is returned unchanged."""
     rest = tuple(option for option in options_of(kind) if not isinstance(option, NullType))
