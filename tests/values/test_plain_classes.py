@@ -73,6 +73,24 @@ def test_attributes_are_the_same(value: Any) -> None:
         assert repr(list(attributes.items())) == repr(list(expected(value).items()))
 
 
+USUAL = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text("abc é", max_size=5)
+"""Values that most events have."""
+
+
+@given(
+    st.builds(Pair, USUAL, USUAL)
+    | st.builds(Pair, st.builds(Pair, USUAL, USUAL), USUAL)
+    | st.builds(types.SimpleNamespace, a=USUAL, b=USUAL)
+    | st.dictionaries(st.sampled_from(["a", "b", "c"]), USUAL, min_size=1).map(collections.UserDict)
+    | st.lists(USUAL, min_size=1, max_size=3).map(collections.UserList)
+    | st.builds(range, st.integers(0, 3), st.integers(4, 6))
+    | st.fractions()
+)
+def test_usual_values_need_no_closer_look(value: Any) -> None:
+    """They are added by their class, and all of their attributes are there."""
+    assert repr(list(added(value, AttributeNames("e.p")).items())) == repr(list(expected(value).items()))
+
+
 @pytest.mark.parametrize("cls", [Secret, Unknown, Pair, fractions.Fraction])
 def test_what_is_known_of_a_class_is_remembered(cls: type) -> None:
     """A class whose values need a closer look is remembered, too."""
