@@ -1,4 +1,4 @@
-"""The state that all batches of a destination share: failures and recoveries are logged, and a record that cannot be sent stops no others."""
+"""The state that all batches of a destination share: requests, dead letters and failures are counted, and logged once."""
 
 from __future__ import annotations
 
@@ -7,86 +7,80 @@ from pathlib import Path
 
 import pytest
 
-from delivery.outboxes import make_orphan
-from delivery.sender_bench import (
-    BAD_DATA,
-    DELIVERED,
-    UNAVAILABLE,
-    Bench,
-    in_turn,
-    journal_of,
-)
+from delivery.sender_bench import BAD_DATA, DELIVERED, UNAVAILABLE, Bench, RecordingSource, batch_of, in_turn
 from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.destination_state import LOG_INTERVAL_SECONDS
-from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.sender import Outcome
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
-from heliograph.semconv import OUTBOX_DEAD, OUTBOX_DELIVERED
+from heliograph.semconv import OUTBOX_DEAD, OUTBOX_RETRIED
 
 
-def test_record_that_cannot_be_sent_does_not_stop_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A defect of a transport raises for it, always. It becomes a dead letter, and the defect is logged once."""
+def test_request_has_the_records(tmp_path: Path) -> None:
+    """The verdict is that of the transport."""
+    bench, batch = Bench(tmp_path, in_turn(DELIVERED)), batch_of("ab")
 
-    def verdict_on(records: list[str]) -> Verdict:
-        if "c" in records:
-            raise ZeroDivisionError
-        return DELIVERED
+    assert bench.state.send(batch.header, batch.entries) is DELIVERED
+    assert bench.transport.requests == [["a", "b"]]
 
-    bench, reader = Bench(tmp_path, verdict_on), JournalReader(make_orphan(tmp_path, *"abcdefgh"), is_live=False)
-    while bench.sender.send_next(reader) is Outcome.SENT:
-        pass
 
-    assert bench.dead() == [("c", "internal", "ZeroDivisionError was raised")]
-    assert (reader.acknowledged, bench.counts.total(OUTBOX_DELIVERED)) == (8, 7)
+def test_defect_of_a_transport_refuses_the_records(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Records behind them can be sent. The defect is logged once, with its traceback."""
+
+    def fail(records: list[str]) -> Verdict:
+        raise ZeroDivisionError
+
+    bench, batch = Bench(tmp_path, fail), batch_of("a")
+    verdicts = [bench.state.send(batch.header, batch.entries) for _ in range(2)]
+
+    assert {(each.action, each.reason, each.message) for each in verdicts} == {
+        (Action.BAD_DATA, Reason.INTERNAL, "ZeroDivisionError was raised")
+    }
     assert [record.message for record in caplog.records if record.exc_info] == ["A request could not be made."]
 
 
-def test_record_stays_if_the_dead_letters_cannot_be_written(
+@pytest.mark.parametrize("is_own", [True, False])
+def test_dead_letter_is_counted_as_a_loss_of_the_process_that_accepted_it(tmp_path: Path, *, is_own: bool) -> None:
+    bench, batch, source = Bench(tmp_path, in_turn()), batch_of("a"), RecordingSource(None)
+    source.is_own = is_own
+
+    assert bench.state.put_to_dead_letters(source, batch.header, batch.entries[0], BAD_DATA)
+    assert bench.dead() == [("a", BAD_DATA.reason.value, BAD_DATA.message)]
+    assert bench.counts.by_reason(OUTBOX_DEAD) == {BAD_DATA.reason.value: 1}
+    assert bench.state.own_losses == int(is_own)
+
+
+def test_dead_letter_that_cannot_be_written_is_a_retry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is sent again later, and is not counted as a dead letter."""
+    """The record is no loss, and the disk gets time."""
 
     def fail(*_: object, **__: object) -> None:
         raise OutboxError(tmp_path, "disk full")
 
-    bench = Bench(tmp_path, lambda records: BAD_DATA if "a" in records else DELIVERED)
-    journal = journal_of("abc")
-    with monkeypatch.context() as patch:
-        patch.setattr(DeadLetters, "put", fail)
-        assert bench.sender.send_next(journal) is Outcome.LATER
+    bench, batch = Bench(tmp_path, in_turn()), batch_of("a")
+    monkeypatch.setattr(DeadLetters, "put", fail)
 
-    assert (journal.acknowledged, bench.counts.total(OUTBOX_DEAD)) == (0, 0)
+    assert not bench.state.put_to_dead_letters(RecordingSource(None), batch.header, batch.entries[0], BAD_DATA)
+    assert (bench.counts.total(OUTBOX_DEAD), bench.state.own_losses) == (0, 0)
+    assert bench.state.schedule.waiting_seconds() > 0
     assert "disk full" in caplog.text
-    assert bench.sender.waiting_seconds() > 0
-    bench.now += 60
-    assert bench.sender.send_next(journal) is Outcome.SENT
-    assert (journal.acknowledged, [uid for uid, _, _ in bench.dead()]) == (3, ["a"])
-    assert [records for records in bench.transport.requests if "b" in records and "a" not in records].count(
-        ["b", "c"]
-    ) == 1
 
 
 def test_request_that_close_cancels_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is no failure; its records stay for the next process."""
+    bench = Bench(tmp_path, in_turn())
+    bench.state.close()
+    bench.state.schedule_retry(Verdict(action=Action.RETRY, reason=Reason.CANCELLED))
 
-    def close(records: list[str]) -> Verdict:
-        bench.sender.close()
-        return Verdict(action=Action.RETRY, reason=Reason.CANCELLED)
-
-    bench, journal = Bench(tmp_path, close), journal_of("a")
-
-    assert bench.sender.send_next(journal) is Outcome.LATER
     assert caplog.records == []
-    assert journal.acknowledged == 0
 
 
-def test_sender_is_closed_before_its_transport(tmp_path: Path) -> None:
+def test_state_is_closed_before_its_transport(tmp_path: Path) -> None:
     """In the other order, the cancelled request would look like a failure."""
-    bench = Bench(tmp_path, in_turn(DELIVERED))
+    bench = Bench(tmp_path, in_turn())
     order: list[bool] = []
-    bench.transport.close = lambda: order.append(bench.sender.closed.is_set())  # type: ignore[method-assign]
-    bench.sender.close()
+    bench.transport.close = lambda: order.append(bench.state.closed.is_set())  # type: ignore[method-assign]
+    bench.state.close()
 
     assert order == [True]
 
@@ -94,16 +88,43 @@ def test_sender_is_closed_before_its_transport(tmp_path: Path) -> None:
 def test_failures_are_logged_once_a_minute_and_the_recovery_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server may be down for hours."""
+    """A server may be down for hours. Each failure is counted."""
     caplog.set_level(logging.WARNING)
-    verdicts = [UNAVAILABLE, UNAVAILABLE, UNAVAILABLE, DELIVERED, DELIVERED, UNAVAILABLE]
-    bench, journal = Bench(tmp_path, in_turn(*verdicts), random=lambda: 0.0, usual_limit_bytes=1), journal_of("abc")
+    bench = Bench(tmp_path, in_turn())
     logged = []
-    for seconds in (0, 1, LOG_INTERVAL_SECONDS, 1, 1, 1):
+    for seconds, is_failure in (
+        (0, True),
+        (1, True),
+        (LOG_INTERVAL_SECONDS, True),
+        (1, False),
+        (1, False),
+        (1, True),
+    ):
         caplog.clear()
         bench.now += seconds
-        bench.sender.send_next(journal)
+        if is_failure:
+            bench.state.schedule_retry(UNAVAILABLE)
+        else:
+            bench.state.note_working()
         logged.append([record.getMessage() for record in caplog.records])
 
     waiting = ["Records wait in the outbox (unavailable): HTTP 503"]
     assert logged == [waiting, [], waiting, ["The outbox delivers records again."], [], waiting]
+    assert bench.counts.by_reason(OUTBOX_RETRIED) == {"unavailable": 4}
+
+
+def test_waits_are_short_again_after_the_server_has_worked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, in_turn())
+
+    def waits(failures: int) -> list[float]:
+        found = []
+        for _ in range(failures):
+            bench.state.schedule_retry(UNAVAILABLE)
+            found.append(bench.state.schedule.waiting_seconds())
+        return found
+
+    before = waits(3)
+    bench.state.note_working()
+
+    assert before == sorted(set(before))
+    assert waits(1)[0] < before[0]

@@ -23,12 +23,14 @@ from delivery.sender_bench import (
     sender_to,
 )
 from delivery.servers import OK, Answer, serving
+from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.destination_state import MAX_BATCH_BYTES
 from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
-from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DELIVERED, OUTBOX_RETRIED
+from heliograph.errors import OutboxError
+from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_RETRIED
 
 
 def test_delivered_batch_is_acknowledged_and_counted(tmp_path: Path) -> None:
@@ -189,6 +191,62 @@ def test_halves_of_a_refused_batch_wait_as_long_as_the_server_asks(tmp_path: Pat
     assert sizes[0] == 8
     assert max(sizes[3:]) <= 2
     assert bench.counts.total(OUTBOX_DELIVERED) == 8
+
+
+def test_record_that_cannot_be_sent_does_not_stop_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A defect of a transport raises for it, always. It becomes a dead letter, and the defect is logged once."""
+
+    def verdict_on(records: list[str]) -> Verdict:
+        if "c" in records:
+            raise ZeroDivisionError
+        return DELIVERED
+
+    bench, reader = Bench(tmp_path, verdict_on), JournalReader(make_orphan(tmp_path, *"abcdefgh"), is_live=False)
+    while bench.sender.send_next(reader) is Outcome.SENT:
+        pass
+
+    assert bench.dead() == [("c", "internal", "ZeroDivisionError was raised")]
+    assert (reader.acknowledged, bench.counts.total(OUTBOX_DELIVERED)) == (8, 7)
+    assert [record.message for record in caplog.records if record.exc_info] == ["A request could not be made."]
+
+
+def test_record_stays_if_the_dead_letters_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is sent again later, and is not counted as a dead letter."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OutboxError(tmp_path, "disk full")
+
+    bench = Bench(tmp_path, lambda records: BAD_DATA if "a" in records else DELIVERED)
+    journal = journal_of("abc")
+    with monkeypatch.context() as patch:
+        patch.setattr(DeadLetters, "put", fail)
+        assert bench.sender.send_next(journal) is Outcome.LATER
+
+    assert (journal.acknowledged, bench.counts.total(OUTBOX_DEAD)) == (0, 0)
+    assert "disk full" in caplog.text
+    assert bench.sender.waiting_seconds() > 0
+    bench.now += 60
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert (journal.acknowledged, [uid for uid, _, _ in bench.dead()]) == (3, ["a"])
+    assert [records for records in bench.transport.requests if "b" in records and "a" not in records].count(
+        ["b", "c"]
+    ) == 1
+
+
+def test_records_of_a_request_that_close_cancels_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The next process sends them. It is no failure."""
+
+    def close(records: list[str]) -> Verdict:
+        bench.sender.close()
+        return Verdict(action=Action.RETRY, reason=Reason.CANCELLED)
+
+    bench, journal = Bench(tmp_path, close), journal_of("a")
+
+    assert bench.sender.send_next(journal) is Outcome.LATER
+    assert caplog.records == []
+    assert journal.acknowledged == 0
 
 
 def test_closed_sender_sends_nothing(tmp_path: Path) -> None:
