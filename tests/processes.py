@@ -21,12 +21,13 @@ from typing import Any
 
 import httpx
 
+import forked
 from backends import REPOSITORY, free_port, wait_until
 
 EXAMPLES = REPOSITORY / "examples"
 EXIT_TIMEOUT_SECONDS = 120.0
 
-WITHOUT_OPTIONAL_PACKAGES = "import sys; sys.modules |= dict.fromkeys(('numpy', 'pandas', 'rich'))\n"
+WITHOUT_OPTIONAL_PACKAGES = f"import sys; sys.modules |= dict.fromkeys({forked.OPTIONAL_PACKAGES})\n"
 """The begin of a program with Datasette, which imports these where they are installed. That takes a third of its start."""
 DATASETTE = (sys.executable, "-c", WITHOUT_OPTIONAL_PACKAGES + "from datasette.cli import cli; cli()")
 """The command of Datasette."""
@@ -80,7 +81,7 @@ class Server:
 
     url: str
     log: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | forked.Process
 
     def request(self, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
         headers = {"Accept": "application/json"}
@@ -126,11 +127,18 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
             stdout=stream,
             stderr=subprocess.STDOUT,
         )
-    server = Server(f"http://127.0.0.1:{port}", log, process)
+    with _until_the_end(Server(f"http://127.0.0.1:{port}", log, process), port) as server:
+        yield server
+
+
+@contextmanager
+def _until_the_end(server: Server, port: int) -> Iterator[Server]:
+    """Wait until a server listens. Kill it at the end of the block."""
+    process = server.process
 
     def is_ready() -> bool:
         if process.poll() is not None:
-            raise AssertionError(f"{command} ended with {process.returncode}:\n{server.output()}")
+            raise AssertionError(f"{process.args} ended with {process.returncode}:\n{server.output()}")
         with socket.socket() as client:
             return client.connect_ex(("127.0.0.1", port)) == 0
 
@@ -145,13 +153,25 @@ def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str],
 
 @contextmanager
 def datasette(
-    directory: Path, *arguments: str, plugins: str = "heliograph", secret: str = "secret", **variables: str
+    directory: Path,
+    *arguments: str,
+    plugins: str = "heliograph",
+    secret: str = "secret",
+    fresh: bool = False,
+    **variables: str,
 ) -> Iterator[Server]:
-    """Run `datasette serve` in the directory, with the given installed plugins and no others."""
+    """Run `datasette serve` in the directory, with the given installed plugins and no others.
+
+    It is forked, with heliograph imported, unless it needs a fresh interpreter.
+    """
     port = free_port()
     command = [*DATASETTE, "serve", "--port", str(port), "--secret", secret, *arguments]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
-    with serving(command, port=port, log=directory / "datasette.log", env=environment, cwd=directory) as server:
+    log = directory / "datasette.log"
+    with log.open("wb") as stream:
+        start = subprocess.Popen if fresh else forked.Process
+        process = start(command, env=environment, cwd=directory, stdout=stream, stderr=stream)
+    with _until_the_end(Server(f"http://127.0.0.1:{port}", log, process), port) as server:
         yield server
 
 

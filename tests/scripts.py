@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processes import program_environment, run
+import forked
+import processes
+from processes import program_environment
 
 TIMEOUT_SECONDS = 120.0
 
@@ -48,8 +50,12 @@ class Ran:
         return report
 
 
-def python(source: str, *arguments: str, **variables: str) -> Ran:
-    """Run the prelude and the program with these variables. Fail unless it ends in time with status 0."""
+def python(source: str, *arguments: str, fresh: bool = False, **variables: str) -> Ran:
+    """Run the prelude and the program with these variables. Fail unless it ends in time with status 0.
+
+    It is forked, with heliograph imported, unless it needs a fresh interpreter.
+    """
+    run = processes.run if fresh else forked.run
     environment = program_environment(**variables)
     command = [sys.executable, "-c", PRELUDE + textwrap.dedent(source), *arguments]
     ended = run(command, cwd=Path.cwd(), env=environment, timeout_seconds=TIMEOUT_SECONDS)

@@ -575,6 +575,7 @@ def test_nothing_is_done_while_the_interpreter_ends():
                     report(ended=True)
         keep = AtTheEnd()
         """,
+        fresh=True,
         HELIOGRAPH_SIGNALS="log",
     )
     assert ran.only == {"ended": True}

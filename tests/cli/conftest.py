@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cli.tokens_cli import TokenCommand
+from cli.tokens_cli import token_command
 from delivery.outboxes import logging_to
 from delivery.servers import serving
+
+__all__ = ["token_command"]
 
 
 @pytest.fixture
@@ -18,10 +20,3 @@ def abandoned(tmp_path: Path) -> Path:
         for number in range(3):
             emit(f"r{number}")
     return tmp_path / "box"
-
-
-@pytest.fixture
-def token_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenCommand:
-    """The command `heliograph token` with a new file. The environment names none."""
-    monkeypatch.delenv("HELIOGRAPH_TOKEN_DATABASE", raising=False)
-    return TokenCommand(tmp_path / "tokens.db")

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+import forked
 from backends import wait_until
 from processes import clean_environment
 
@@ -26,7 +27,7 @@ EXIT_SECONDS = 60
 class Tail:
     """A running `heliograph tail`, whose output is in files."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | forked.Process
     folder: Path
     endpoint: str = ""
     grpc_endpoint: str = ""
@@ -72,18 +73,17 @@ class Tail:
 
 
 @contextmanager
-def tailing(folder: Path, *options: str, output: Path | None = None, **variables: str) -> Iterator[Tail]:
-    """Run it on free ports, until the block ends. Its standard output is in the folder, unless another file is named."""
+def tailing(
+    folder: Path, *options: str, output: Path | None = None, fresh: bool = False, **variables: str
+) -> Iterator[Tail]:
+    """Run it on free ports, until the block ends. Its standard output is in the folder, unless another file is named.
+
+    It is forked, unless it needs a fresh interpreter.
+    """
     command = [sys.executable, "-m", "heliograph", "tail", *options, "--port", "0", "--grpc-port", "0"]
     with (output or folder / "tail.out").open("wb") as out, (folder / "tail.err").open("wb") as err:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            cwd=folder,
-            env=clean_environment(**variables),
-        )
+        start = subprocess.Popen if fresh else forked.Process
+        process = start(command, stdout=out, stderr=err, cwd=folder, env=clean_environment(**variables))
     tail = Tail(process, folder)
     try:
         tail.endpoint, tail.grpc_endpoint = tail.wait_for_error(

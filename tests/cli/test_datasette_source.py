@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 import pytest
 
+import forked
 from cli.lunch import LUNCH
 from heliograph.cli import datasette_source
 from heliograph.cli.event_classes import load_registry
-from processes import WITHOUT_OPTIONAL_PACKAGES, clean_environment
-from processes import run as run_process
+from processes import clean_environment
 
 
 @pytest.fixture
@@ -25,10 +25,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def lock(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """Run `schema lock` in a process of its own, because plugins stay in the process. Of those installed, ours alone starts."""
-    program = WITHOUT_OPTIONAL_PACKAGES + "from heliograph.cli.main import cli; cli()"
-    command = [sys.executable, "-c", program, "schema", "lock", "--file", "lock.json", *arguments]
+    command = [sys.executable, "-m", "heliograph", "schema", "lock", "--file", "lock.json", *arguments]
     variables |= {"DATASETTE_LOAD_PLUGINS": "heliograph", "HELIOGRAPH_FLUSH_TIMEOUT_MILLIS": "1"}
-    ended = run_process(command, cwd=folder, env=clean_environment(**variables))
+    ended = forked.run(command, cwd=folder, env=clean_environment(**variables))
     return ended.returncode, ended.stdout + ended.stderr
 
 

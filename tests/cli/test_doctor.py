@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from backends import Collector, VictoriaLogs, free_port
 from doctor.wrong_servers import responding, responding_to_credentials
+from forked import run
 from heliograph.cli.main import cli
-from processes import clean_environment, run
+from processes import clean_environment
 
 
 def test_all_is_well(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:

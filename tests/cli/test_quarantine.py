@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import forked
 from cli.lunch import LUNCH
 from heliograph.cli.main import cli
 from heliograph.quarantine.store import Quarantine
 from otlp_receiver import Receiver
 from processes import clean_environment
-from processes import run as run_process
 from quarantine.test_store import RECORD
 
 ORDER = replace(
@@ -43,7 +43,7 @@ def replay(folder: Path, endpoint: str, source: str, *arguments: str) -> tuple[i
     """Run the command in a process of its own, because it sets global providers. `source` is the module `shop`."""
     (folder / "shop.py").write_text("from __future__ import annotations\n" + textwrap.dedent(source))
     command = [sys.executable, "-m", "heliograph", "quarantine", "replay", "--file", "aside.db", *arguments]
-    ended = run_process(
+    ended = forked.run(
         command,
         cwd=folder,
         env=clean_environment(
@@ -255,7 +255,7 @@ def test_replay_of_an_event_of_a_datasette(quarantine: Quarantine, tmp_path: Pat
     command = [sys.executable, "-m", "heliograph", "quarantine", "replay", "--plugins-dir", "extra"]
 
     with Receiver() as receiver:
-        ended = run_process(
+        ended = forked.run(
             [*command, "--config", "datasette.json", "datasette"],
             cwd=tmp_path,
             env=clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, NO_PROXY="127.0.0.1"),

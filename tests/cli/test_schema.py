@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -13,6 +12,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
+import forked
 from heliograph.cli.main import cli
 from schema.export.weaver_reader import read_v1, read_v2
 
@@ -148,7 +148,7 @@ def test_datasette_writes_nothing_into_the_current_folder(folder: Path, argument
     command = [sys.executable, "-m", "heliograph", "schema", *arguments, str(out), "datasette"]
     environ = {name: value for name, value in os.environ.items() if name != "DATASETTE_LOAD_PLUGINS"}
 
-    result = subprocess.run(command, cwd=empty, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    result = forked.run(command, cwd=empty, env=environ)
 
     assert result.returncode == 0, result.stderr
     assert "datasette-otel-viewer" in result.stderr, "the plugin that writes the file did not start"
@@ -197,15 +197,7 @@ def test_plugins_of_datasette_are_started_and_ended(folder: Path) -> None:
     empty.mkdir()
     command = [sys.executable, "-m", "heliograph", "schema", "lock", "--file", str(folder / "lock.json"), "datasette"]
 
-    result = subprocess.run(
-        command,
-        cwd=empty,
-        env={**os.environ, "PYTHONPATH": str(folder / "plugins")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    result = forked.run(command, cwd=empty, env={**os.environ, "PYTHONPATH": str(folder / "plugins")})
 
     assert result.returncode == 0, result.stderr
     assert "lunch.lunch" in json.loads((folder / "lock.json").read_text())["events"]
@@ -223,7 +215,7 @@ def test_a_relative_outbox_is_in_the_current_folder(folder: Path) -> None:
     environ = {**os.environ, "HELIOGRAPH_OUTBOX": "box", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     environ["HELIOGRAPH_FLUSH_TIMEOUT_MILLIS"] = "1"
 
-    result = subprocess.run(command, cwd=empty, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    result = forked.run(command, cwd=empty, env=environ)
 
     assert result.returncode == 0, result.stderr
     assert names(empty) == {"box"}

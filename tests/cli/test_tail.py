@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli.tails import EXIT_SECONDS, tailing
+from forked import run
 from heliograph.cli.main import cli
-from processes import otlp, program_environment, run
+from processes import otlp, program_environment
 from receiver.requests import TRACE, log_request, span_request
 
 PROGRAM = """
@@ -89,7 +90,7 @@ def test_json(tmp_path: Path) -> None:
 
 def test_terminal_of_an_old_encoding(tmp_path: Path) -> None:
     """Characters that it lacks are escaped, and the printing goes on."""
-    with tailing(tmp_path, PYTHONIOENCODING="latin-1") as tail:
+    with tailing(tmp_path, fresh=True, PYTHONIOENCODING="latin-1") as tail:
         tail.send(log_request("app.one"), log_request("app.two"))
         lines = tail.wait_for_lines(2)
 

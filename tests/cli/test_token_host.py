@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import forked
+import processes
 from cli.tokens_cli import TokenCommand
 from heliograph import hookimpl
 from heliograph.cli.main import cli
 from heliograph.hooks.plugins import Plugins
 from otlp_receiver import Receiver
-from processes import DATASETTE, clean_environment, run
+from processes import DATASETTE, clean_environment
 
 
 @pytest.mark.parametrize("command", [["list"], ["show", "0" * 12], ["revoke", "0" * 12], ["verify"]])
@@ -75,10 +77,10 @@ def test_internal_database_of_datasette(tmp_path: Path) -> None:
     environment = clean_environment(
         DATASETTE_LOAD_PLUGINS="heliograph", HELIOGRAPH_TOKEN_HANDLERS="database", NO_PROXY="127.0.0.1"
     )
-    started = run(command, cwd=tmp_path, env=environment)
+    started = forked.run(command, cwd=tmp_path, env=environment)
     _, token = TokenCommand(tmp_path / "internal.db").issue("alice")
 
-    ran = run([*command, "--token", token], cwd=tmp_path, env=environment)
+    ran = forked.run([*command, "--token", token], cwd=tmp_path, env=environment)
 
     assert started.returncode == 0, started.stderr
     assert json.loads(ran.stdout)["actor"]["id"] == "alice", ran.stderr
@@ -172,7 +174,7 @@ def test_installed_plugin_that_fails_is_reported(token_command: TokenCommand, mo
 def heliograph_token(folder: Path, *arguments: str, **variables: str) -> str:
     """Run the command in a process of its own, because it sets global providers. Return its standard output."""
     environment = clean_environment(HELIOGRAPH_TOKEN_DATABASE="tokens.db", NO_PROXY="127.0.0.1", **variables)
-    ended = run([sys.executable, "-m", "heliograph", "token", *arguments], cwd=folder, env=environment)
+    ended = forked.run([sys.executable, "-m", "heliograph", "token", *arguments], cwd=folder, env=environment)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -181,7 +183,9 @@ def test_without_an_endpoint_nothing_is_sent_or_reported(tmp_path: Path) -> None
     """The default endpoint, a server on this machine, is not tried."""
     environment = clean_environment(HELIOGRAPH_TOKEN_DATABASE="tokens.db")
 
-    ended = run([sys.executable, "-m", "heliograph", "token", "create", "a", "--json"], cwd=tmp_path, env=environment)
+    ended = forked.run(
+        [sys.executable, "-m", "heliograph", "token", "create", "a", "--json"], cwd=tmp_path, env=environment
+    )
 
     assert (ended.returncode, ended.stderr) == (0, "")
 
@@ -231,7 +235,7 @@ def run_verify(folder: Path, token: str, endpoint: str) -> int:
     environment = clean_environment(
         HELIOGRAPH_TOKEN_DATABASE="tokens.db", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, NO_PROXY="127.0.0.1"
     )
-    return run(["sh", "-c", command], cwd=folder, env=environment).returncode
+    return processes.run(["sh", "-c", command], cwd=folder, env=environment).returncode
 
 
 def test_commands_track_the_events_of_tokens(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs `heliograph token` on a file."""
+"""Runs `heliograph token` on a file, also as a fixture."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from heliograph.cli.main import cli
@@ -41,3 +42,10 @@ class TokenCommand:
         """Return the result of the verification of a token."""
         verdict = json.loads(self("verify", "--json", stdin=token).output)
         return str(verdict["result"])
+
+
+@pytest.fixture
+def token_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenCommand:
+    """The command `heliograph token` with a new file. The environment names none."""
+    monkeypatch.delenv("HELIOGRAPH_TOKEN_DATABASE", raising=False)
+    return TokenCommand(tmp_path / "tokens.db")

@@ -13,7 +13,7 @@ from documentation.session import Session
 
 RUN_ELSEWHERE = {
     # Each block answers a question: the test compares the answers with what has happened, in real backends too.
-    "docs/questions.md": "tests/test_questions.py",
+    "docs/questions.md": "tests/documentation/test_questions.py",
 }
 OTHER_LANGUAGES = {"", "{eval-rst}", "{toctree}", "jaeger", "js", "logsql", "promql", "text", "toml", "yaml"}
 """The languages of blocks that are no commands and no Python. Names such as `sh` and `py` would hide a block from this test."""

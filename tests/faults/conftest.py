@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.tokens_cli import token_command
 from faults.matrix import Row, add_row, count_records
 from faults.programs import Programs
 from heliograph.delivery.signals import OutboxSignal
+
+__all__ = ["token_command"]
 
 
 @pytest.fixture

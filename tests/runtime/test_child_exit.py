@@ -29,7 +29,7 @@ report(child=child.pid)
 @pytest.mark.parametrize("modules", ["multiprocessing.util", "json"], ids=["imported before", "imported after"])
 def test_function_is_called_in_the_child(modules: str) -> None:
     """It is called in the child, whenever `multiprocessing` is imported."""
-    ran = python(CHILD.format(modules=modules, before="pass"), PYTHONWARNINGS="ignore")
+    ran = python(CHILD.format(modules=modules, before="pass"), fresh=True, PYTHONWARNINGS="ignore")
 
     called = [report for report in ran.reports if "pid" in report]
     [child] = [report["child"] for report in ran.reports if "child" in report]
@@ -38,7 +38,9 @@ def test_function_is_called_in_the_child(modules: str) -> None:
 
 def test_function_is_not_called_after_cancel() -> None:
     """A child that is forked after `cancel` ends without a call."""
-    ran = python(CHILD.format(modules="multiprocessing.util", before="child_exit.cancel()"), PYTHONWARNINGS="ignore")
+    ran = python(
+        CHILD.format(modules="multiprocessing.util", before="child_exit.cancel()"), fresh=True, PYTHONWARNINGS="ignore"
+    )
 
     assert [report for report in ran.reports if "pid" in report] == []
 
@@ -61,6 +63,7 @@ child = context.Process(target=work, name="outer")
 child.start()
 child.join()
 """,
+        fresh=True,
         PYTHONWARNINGS="ignore",
     )
 

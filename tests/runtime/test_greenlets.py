@@ -29,6 +29,7 @@ before = threads_are_greenlets()
 {patch}
 report(before=before, after=threads_are_greenlets())
 """,
+        fresh=True,
         PYTHONWARNINGS="ignore",
     )
 
@@ -59,7 +60,8 @@ for _ in range(6000):
         break
     time.sleep(0.01)
 os._exit(not done)
-"""
+""",
+        fresh=True,
     )
 
     assert ran.only == {"imported": []}
@@ -87,7 +89,8 @@ slow = start_thread(lambda: [sleep(0.001) for _ in iter(lambda: not may_end, Fal
 gevent.spawn(may_end.append, 1)  # it runs as soon as the greenlet that joins lets others run
 slow.join()
 report(done=is_done, ran=ran, result=result, alive=thread.is_alive())
-"""
+""",
+        fresh=True,
     )
 
     assert ran.only == {"done": False, "ran": [1], "result": 7, "alive": False}

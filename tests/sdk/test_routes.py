@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import forked
 from backends import free_port
 from heliograph.version import __version__
-from processes import WITHOUT_PANDAS, clean_environment, run
+from processes import WITHOUT_OPTIONAL_PACKAGES, clean_environment, run
 
 CONFIGURE = "import heliograph; heliograph.configure(heliograph.Settings(flush_timeout_millis=1))"
 WITH_LOG = "import logging; logging.basicConfig(level=logging.INFO, format='%(levelname)s %(name)s %(message)s')"
@@ -21,7 +22,7 @@ PRINT = "from heliograph.sdk.routes import find_routes; print([each.owner for ea
 
 
 def program(directory: Path, *lines: str, **environ: str) -> CompletedProcess[str]:
-    return run([sys.executable, "-c", "\n".join(lines)], cwd=directory, env=clean_environment(**environ))
+    return forked.run([sys.executable, "-c", "\n".join(lines)], cwd=directory, env=clean_environment(**environ))
 
 
 def line_of(ran: CompletedProcess[str]) -> str:
@@ -88,7 +89,8 @@ def test_line_of_datasettes_plugin(tmp_path: Path) -> None:
 
     def line(**environ: str) -> str:
         imported = "print('opentelemetry.sdk._logs' in sys.modules)"
-        ran = program(tmp_path, WITHOUT_PANDAS, WITH_LOG, start, imported, **environ)
+        lines = "\n".join([WITHOUT_OPTIONAL_PACKAGES, WITH_LOG, start, imported])
+        ran = run([sys.executable, "-c", lines], cwd=tmp_path, env=clean_environment(**environ))
         found = line_of(ran)
         assert ran.stdout.strip() == str("exports nothing" not in found)
         return found

@@ -317,4 +317,4 @@ thread.join()
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_child_that_is_forked_during_the_first_connection_can_connect() -> None:
     """The sockets are imported with the first connection, and the child must not wait for the import of a thread that it lacks."""
-    assert python(FORK_DURING_AN_IMPORT, PYTHONWARNINGS="ignore").only == {"status": 0}
+    assert python(FORK_DURING_AN_IMPORT, fresh=True, PYTHONWARNINGS="ignore").only == {"status": 0}

@@ -30,6 +30,7 @@ report(received=peer.recv(10).decode())
 for each in (connection, peer, server):
     each.close()
 """,
+        fresh=True,
         PYTHONWARNINGS="ignore",
     )
 

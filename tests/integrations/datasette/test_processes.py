@@ -73,7 +73,7 @@ def receiver() -> Iterator[Receiver]:
 
 def test_dormant_without_otel_variables(directory: Path) -> None:
     """Without `OTEL_*` variables no provider is set and the SDK is not imported. Requests succeed."""
-    with datasette(directory, *ARGUMENTS, secret=SECRET) as server:
+    with datasette(directory, *ARGUMENTS, secret=SECRET, fresh=True) as server:
         found = server.get("/-/probe").json
         created = create_table(server)
 

@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from documentation.blocks import DOCS
 from processes import clean_environment, run
 
 pytest.importorskip("furo", reason="furo, and with it Sphinx, is not installed")
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
 LOADED = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("object", "data")}
 """The attributes by which a browser loads something for a page, without a click."""
 

@@ -6,8 +6,13 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from backends.node import PACKAGES, node
 from backends.program import require
+
+pytest.importorskip("grafana_foundation_sdk", reason="the SDK of dashboards needs Python 3.11")
+
 from dashboards.everything import BACKENDS, OrderPlaced, ShopOpened, schemas
 from heliograph.dashboards.files import dashboard_files
 
