@@ -421,6 +421,19 @@ def test_file_that_is_not_a_segment_is_damaged_even_if_it_is_the_last(tmp_path: 
     reader.close()
 
 
+def test_damage_that_was_saved_before_is_saved_anew(tmp_path: Path) -> None:
+    """A process that died before it deleted the segment may have saved more, or a part of it."""
+    saved = tmp_path / "damaged" / f"{1:020d}-0.bin"
+    saved.parent.mkdir()
+    saved.write_bytes(b"something longer than what is damaged now")
+    segment_path(tmp_path, 1).write_bytes(b"nothing of ours")
+    reader = JournalReader(tmp_path, is_live=False)
+    drain(reader)
+    reader.close()
+
+    assert saved.read_bytes() == b"nothing of ours"
+
+
 def test_file_that_is_not_a_segment_is_passed_while_the_writer_lives(tmp_path: Path) -> None:
     """Only the last file may be one that is being made."""
     writer = write(tmp_path, records(300))
