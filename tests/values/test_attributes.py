@@ -194,3 +194,9 @@ def test_opted_out_attributes_are_removed_from_the_overflow() -> None:
     assert without_opted_out(attributes, policy) == {"e.q": 2, OVERFLOW: '{"e.r":3}'}
     assert without_opted_out({"e.p": 1, "e.q": 2}, policy) == {"e.q": 2}
     assert without_opted_out({"e.q": 2, OVERFLOW: '{"e.p":{"":1}}'}, policy) == {"e.q": 2}
+
+
+def test_policy_without_opt_outs_changes_nothing() -> None:
+    attributes: Attributes = {"e.p.x": 1, OVERFLOW: '{"e.p":{"":1}}'}
+
+    assert without_opted_out(attributes, PrivacyPolicy()) == {"e.p.x": 1, OVERFLOW: '{"e.p":{"":1}}'}
