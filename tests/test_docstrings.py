@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 import heliograph
 
 SOURCES = Path(heliograph.__file__).parent
@@ -35,30 +33,34 @@ def docstrings(path: Path) -> list[tuple[int, str]]:
     ]
 
 
-FILES = [*sorted(SOURCES.rglob("*.py")), *sorted(TESTS.rglob("*.py"))]
-
-
-@pytest.mark.parametrize(
-    "path", FILES, ids=lambda path: str(path.relative_to(SOURCES if SOURCES in path.parents else TESTS))
-)
-def test_docstrings_are_no_riddles(path: Path) -> None:
-    """No first line, and no entry of `Args:`, `Attributes:` and the like, begins with a question word."""
-    riddles = [
-        f"line {line}: {sentence}"
+def riddles(path: Path) -> list[str]:
+    """Return the first lines and the entries of `Args:`, `Attributes:` and the like that begin with a question word."""
+    return [
+        f"{path}:{line}: {sentence}"
         for line, text in docstrings(path)
         for sentence in (text.lstrip(), *ENTRY.findall(text))
         if RIDDLE.match(sentence)
     ]
 
-    assert not riddles, riddles
+
+def test_docstrings_of_sources_are_no_riddles() -> None:
+    """Each can be understood without the code."""
+    paths = list(SOURCES.rglob("*.py"))
+
+    assert paths
+    assert [riddle for path in paths for riddle in riddles(path)] == []
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS)))
-def test_docstrings_of_tests_are_sentences_of_their_own(path: Path) -> None:
-    """A docstring says what holds. None begins like the rest of a sentence that the name of the test began."""
-    fragments = [f"line {line}: {text}" for line, text in docstrings(path) if FRAGMENT.match(text.lstrip())]
+def test_docstrings_of_tests_are_sentences_of_their_own() -> None:
+    """A docstring says what holds. None begins like the rest of a sentence that the name of the test began, and none is a riddle."""
+    paths = list(TESTS.rglob("*.py"))
+    fragments = [
+        f"{path}:{line}: {text}" for path in paths for line, text in docstrings(path) if FRAGMENT.match(text.lstrip())
+    ]
 
-    assert not fragments, fragments
+    assert paths
+    assert fragments == []
+    assert [riddle for path in paths for riddle in riddles(path)] == []
 
 
 def test_no_function_is_called_underscore() -> None:

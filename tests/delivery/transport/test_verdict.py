@@ -83,10 +83,9 @@ def test_media_type_is_read_in_any_case_and_with_parameters() -> None:
     assert http(200, {"content-type": "application/json; charset=utf-8"}, body).rejected == 2
 
 
-@pytest.mark.parametrize("status", range(100, 600))
-def test_exactly_four_statuses_are_retried(status: int) -> None:
+def test_exactly_four_statuses_are_retried() -> None:
     """429, 502, 503 and 504, as the specification lists them."""
-    assert (http(status).action is Action.RETRY) == (status in RETRIED)
+    assert {status for status in range(100, 600) if http(status).action is Action.RETRY} == RETRIED
 
 
 @pytest.mark.parametrize(

@@ -423,16 +423,14 @@ MISSHAPEN = [
     ],
     ids=str,
 )
-@pytest.mark.parametrize("value", MISSHAPEN, ids=repr)
-def test_misshapen_private_values_stay_private(hint: Any, value: object) -> None:
+def test_misshapen_private_values_stay_private(hint: Any) -> None:
     """Whatever is in the place of a private class, its text is not exported."""
     schema = event_schema(x=hint, other=Any)
-    event = schema.event_class(value, None)
-    reader = EventReader(schema)
-
-    assert (
-        SECRET not in f"{reader.attributes(event, [])} {reader.attributes(event)} {reader.protected_properties(event)}"
-    )
+    for value in MISSHAPEN:
+        event = schema.event_class(value, None)
+        reader = EventReader(schema)
+        exported = [reader.attributes(event, []), reader.attributes(event), reader.protected_properties(event)]
+        assert SECRET not in repr(exported), value
 
 
 @pytest.mark.parametrize(
