@@ -116,30 +116,21 @@ def fast_collections() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    """Fail the test if a thread of heliograph is still running at its end: every host must be shut down."""
-    before = set(threading.enumerate())
+def nothing_is_left() -> Iterator[None]:
+    """Fail the test if it leaves a thread of heliograph, because every host must be shut down, or a global provider.
+
+    Its observers are removed: a Datasette that still lives has some, which would see the events of later tests. It is one fixture,
+    because each costs every test some time.
+    """
+    threads, providers = set(threading.enumerate()), _global_providers()
     yield
+    observers.clear()
     deadline = time.monotonic() + 5
-    while left := [thread for thread in threading.enumerate() if thread not in before and _is_ours(thread)]:
+    while left := [each for each in threading.enumerate() if each not in threads and _is_ours(each)]:
         if time.monotonic() > deadline:
             pytest.fail(f"still running: {left}")
         time.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def no_observer_is_left() -> Iterator[None]:
-    """Remove the observers of the test. A Datasette that still lives has some, which would see the events of later tests."""
-    yield
-    observers.clear()
-
-
-@pytest.fixture(autouse=True)
-def no_global_provider_is_left() -> Iterator[None]:
-    """Fail the test if it sets a global provider in this process: it would change what later tests see."""
-    before = _global_providers()
-    yield
-    assert _global_providers() == before
+    assert _global_providers() == providers, "later tests would see other providers"
 
 
 def _global_providers() -> tuple[object, ...]:

@@ -169,9 +169,10 @@ def test_import_is_light(statement: str, heavy: Sequence[str]) -> None:
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_examples_run(name: str) -> None:
     """The module can be imported, and the examples in its docstrings have the results that they show."""
-    tested = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
-
-    assert tested.failed == 0
+    module = importlib.import_module(name)
+    # To find no examples takes longer than to run most of them.
+    if ">>>" in inspect.getsource(module):
+        assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
 
 
 def test_there_are_examples() -> None:
