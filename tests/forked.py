@@ -27,6 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+NOTHING = Path(os.devnull)
 OPTIONAL_PACKAGES = ("numpy", "pandas", "rich")
 """Packages that Datasette and `sqlite_utils` import where they are installed, which takes longer than all others."""
 IMPORTED = (
@@ -55,7 +56,12 @@ IMPORTED = (
 
 
 def run(
-    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_seconds: float = 60
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: Path = NOTHING,
+    timeout_seconds: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command `python -c …` or `python -m …` to its end, and return it with its output.
 
@@ -63,7 +69,7 @@ def run(
         subprocess.TimeoutExpired: It had to be killed.
     """
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        process = Process(command, cwd=cwd, env=env, stdout=stdout, stderr=stderr)
+        process = Process(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
         try:
             status = process.wait(timeout_seconds)
         finally:
@@ -83,7 +89,14 @@ class Process:
     """
 
     def __init__(
-        self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: Path = NOTHING,
+        stdout: IO[bytes],
+        stderr: IO[bytes],
     ) -> None:
         assert command[0] == sys.executable
         assert command[1] in {"-c", "-m"}
@@ -93,8 +106,8 @@ class Process:
         request = {"arguments": command[1:], "cwd": str(cwd), "env": dict(env)}
         read, write = os.pipe()
         self._lines = os.fdopen(read, "rb", buffering=0)
-        with os.fdopen(write, "wb") as status, Path(os.devnull).open("rb") as stdin:
-            _server().send(request, [each.fileno() for each in (status, stdin, stdout, stderr)])
+        with os.fdopen(write, "wb") as status, stdin.open("rb") as opened:
+            _server().send(request, [each.fileno() for each in (status, opened, stdout, stderr)])
         self.pid = int(self._lines.readline())
 
     def poll(self) -> int | None:

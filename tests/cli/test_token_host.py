@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner
 
 import forked
-import processes
 from cli.tokens_cli import TokenCommand
 from heliograph import hookimpl
 from heliograph.cli.main import cli
@@ -231,11 +230,11 @@ def test_commands_send_their_telemetry_and_never_a_token(tmp_path: Path) -> None
 def run_verify(folder: Path, token: str, endpoint: str) -> int:
     """Verify a token that a file has as its only line."""
     (folder / "token.txt").write_text(f"{token}\n")
-    command = f"{sys.executable} -m heliograph token verify < token.txt"
+    command = [sys.executable, "-m", "heliograph", "token", "verify"]
     environment = clean_environment(
         HELIOGRAPH_TOKEN_DATABASE="tokens.db", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, NO_PROXY="127.0.0.1"
     )
-    return processes.run(["sh", "-c", command], cwd=folder, env=environment).returncode
+    return forked.run(command, cwd=folder, env=environment, stdin=folder / "token.txt").returncode
 
 
 def test_commands_track_the_events_of_tokens(tmp_path: Path) -> None:
