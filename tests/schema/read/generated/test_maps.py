@@ -31,14 +31,17 @@ def flattened(hint: Any, value: object) -> object:
     assert isinstance(kind, MapType)
     source = Source()
     names = source.constant("names", AttributeNames("a", RESERVED))
-    lines = MapWriter(source, FormWriter(source, POLICY)).lines(kind, "value", names, "attributes")
-    if lines is None:
+    steps = MapWriter(source, FormWriter(source, POLICY)).steps(kind, "value", names, "attributes")
+    if steps is None:
         return NOT_COMMON
-    body = ["size = len(attributes)", *lines, "return attributes"]
+    body = ["size = len(attributes)", *steps.lines, "return attributes"]
+    room = [10_000]
     try:
-        return run(source, "value, attributes, room", body, value, {"before": 1}, [10_000])
+        return run(source, "value, attributes, room", body, value, {"before": 1}, room)
     except NotPlain:
         return NOT_COMMON
+    finally:
+        assert steps.uses_room or room == [10_000]
 
 
 def by_the_slower_way(value: object) -> Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from typing_extensions import assert_never
 
@@ -29,7 +29,7 @@ from heliograph.schema.model.wire_attributes import becomes_json_text, expands, 
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter, is_plain_array, is_plain_map, reading
 from heliograph.schema.read.generated.maps import MapWriter, refused_if_many
-from heliograph.schema.read.generated.source import Source, all_of, any_of, block, indented
+from heliograph.schema.read.generated.source import Source, Steps, all_of, any_of, block, indented
 from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.privacy import PrivacyPolicy
 from heliograph.values.standard_library import MAX_VALUES
@@ -38,22 +38,6 @@ ATTRIBUTES: Final = "attributes"
 """The variable of the attributes of the event."""
 _ADDED: Final = "added"
 """The variable of the attributes of an object. They are added to those of the event after nothing can raise any more."""
-
-
-class Steps(NamedTuple):
-    """The source for the common values of one field, or of a field inside of it.
-
-    Attributes:
-        test: The condition under which a value is common.
-        lines: The statements that then add its attributes.
-        may_raise: True if the test or a statement can raise an exception. The value is then not common either.
-        is_gradual: True if some attributes may have been added when that happens.
-    """
-
-    test: str
-    lines: list[str]
-    may_raise: bool
-    is_gradual: bool = False
 
 
 class AttributeWriter:
@@ -122,7 +106,7 @@ class AttributeWriter:
         if code is None:
             return None
         line, may_raise = self._assignment(kind, variable, code.form, name)
-        return Steps(code.test, [line], code.may_raise or may_raise)
+        return Steps(code.test, [line], code.may_raise or may_raise, uses_room=code.uses_room)
 
     def _any(self, variable: str, name: str) -> Steps:
         """Return the source for a value of any type that is a whole property."""
@@ -145,13 +129,14 @@ class AttributeWriter:
         code = self._unprotected.code_of(kind, variable)
         if code is None:
             return None
-        # The form is made only to find out if the value is valid; what is exported of it does not need the form.
-        lines = [code.form] if privacy is not Privacy.HASH and not _is_always_valid(kind) else []
         if any(isinstance(option, AnyType) for option in options_of(kind)):  # `None` is never protected
             return None
+        makes_form = privacy is Privacy.HASH or not _is_always_valid(kind)
+        # Only a hash needs the form. Otherwise it is made to find out if the value is valid.
+        lines = [code.form] if makes_form and privacy is not Privacy.HASH else []
         if privacy is not Privacy.DROP:
             lines.append(f"{self._target}[{name!r}] = {self._forms.protected(kind, code.form, privacy)}")
-        return Steps(code.test, lines or ["pass"], code.may_raise)
+        return Steps(code.test, lines or ["pass"], code.may_raise, uses_room=makes_form and code.uses_room)
 
     def _assignment(self, kind: Type, variable: str, form: str, name: str) -> tuple[str, bool]:
         """Return the statement that adds a value by its declared type, and True if it can raise an exception."""
@@ -180,16 +165,17 @@ class AttributeWriter:
 
     def _map(self, kind: MapType, variable: str, name: str) -> Steps | None:
         """Return the source for a dict whose keys become attributes of their own."""
-        lines = self._maps.lines(kind, variable, self._names(name), self._target)
-        if lines is None:
+        steps = self._maps.steps(kind, variable, self._names(name), self._target)
+        if steps is None:
             return None
-        is_dict = f"type({variable}) is dict"
         if self._target != ATTRIBUTES:
-            return Steps(is_dict, [f"size = len({_ADDED})", *lines], may_raise=True)
+            return steps._replace(lines=[f"size = len({_ADDED})", *steps.lines], is_gradual=False)
         if is_plain_map(kind):  # whatever is in another mapping is valid, too
             other = f"put_mapping({self._target}, {self._names(name)}, {variable})"
-            lines, is_dict = [*block(f"if {is_dict}:", *lines), *block("else:", other)], "True"
-        return Steps(is_dict, lines, may_raise=True, is_gradual=True)
+            return steps._replace(
+                test="True", lines=[*block(f"if {steps.test}:", *steps.lines), *block("else:", other)]
+            )
+        return steps
 
     def _names(self, name: str) -> str:
         """Return the constant of the names below an attribute."""
@@ -200,7 +186,7 @@ class AttributeWriter:
         test = self._forms.object_test(kind, variable)
         if test is None:
             return None
-        tests, lines = [test], []
+        tests, lines, uses_room = [test], [], False
         for field, inner, access, privacy in self._forms.object_fields(kind, variable):
             steps = self._steps(without_null(field.type), inner, field.attribute_below(name), privacy)
             if steps is None:
@@ -208,7 +194,8 @@ class AttributeWriter:
             absent = self._forms.absent_tests(field, inner)
             tests.append(reading(inner, access, [*absent, steps.test]))
             lines += [f"if not ({any_of(absent)}):", *indented(steps.lines)] if absent else steps.lines
-        return Steps(all_of(tests), lines, may_raise=True)
+            uses_room = uses_room or steps.uses_room
+        return Steps(all_of(tests), lines, may_raise=True, uses_room=uses_room)
 
 
 def _form_is_certain(kind: Type) -> bool:
@@ -249,7 +236,7 @@ def plain_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) ->
 
 def careful_lines(steps: Steps, read: str, variable: str, *, is_optional: bool) -> list[str]:
     """Return the statements for a field that its reader reads if anything raises an exception."""
-    room = ["room = [MAX_VALUES]"] if "room" in f"{steps.test}{steps.lines}" else []
+    room = ["room = [MAX_VALUES]"] if steps.uses_room else []
     size, forget = ([f"size = len({ATTRIBUTES})"], [f"forget({ATTRIBUTES}, size)"]) if steps.is_gradual else ([], [])
     lines = [*room, *steps.lines]
     if steps.test != "True":

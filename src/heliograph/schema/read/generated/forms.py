@@ -109,7 +109,7 @@ class FormWriter:
             case NullType():
                 return Code(f"{variable} is None", "None")
             case AnyType():
-                return Code("True", f"plain_form({variable}, room)", may_raise=True)
+                return Code("True", f"plain_form({variable}, room)", may_raise=True, uses_room=True)
             case UnionType():
                 return self._union(kind, variable, is_wire=is_wire)
             case ArrayType():
@@ -145,21 +145,22 @@ class FormWriter:
         if kind.prefix:
             return self._tuple(kind, variable, is_wire=is_wire, is_whole=is_whole)
         if is_plain_array(kind):
-            return Code(self._is_exactly(kind.python, variable), f"plain_form({variable}, room)", may_raise=True)
+            is_exact = self._is_exactly(kind.python, variable)
+            return Code(is_exact, f"plain_form({variable}, room)", may_raise=True, uses_room=True)
         if kind.python not in _COPIED or kind.items is None:
             return None
         item = self.code_of(kind.items, "item", is_wire=is_wire)
         if item is None:
             return None
-        counts_itself = is_whole and not _has_room(item)
+        uses_room = not is_whole or item.uses_room
         body = [
             "copy = [*values]",
-            *(_counted_alone(kind) if counts_itself else _counted(kind)),
+            *(_counted(kind) if uses_room else _counted_alone(kind)),
             *_forms_of_items(kind.items, item),
             # A set has no order. Its forms are sorted, so that equal sets become equal attributes.
             "return sorted(forms, key=json_of)" if kind.python in {set, frozenset} else "return forms",
         ]
-        return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
+        return self._helper("array", kind.python, body, variable, uses_room=uses_room)
 
     def _tuple(self, kind: ArrayType, variable: str, *, is_wire: bool, is_whole: bool) -> Code | None:
         names = [f"item_{index}" for index in range(len(kind.prefix))]
@@ -167,8 +168,8 @@ class FormWriter:
         found = [code for code in codes if code is not None]
         if len(found) < len(codes) or not _is_within_bounds(len(codes), kind):
             return None
-        counts_itself = is_whole and not any(map(_has_room, found))
-        count = [] if counts_itself else [f"room[0] -= {len(names)}", "if room[0] < 0:", *indented(["raise NotPlain"])]
+        uses_room = not is_whole or any(code.uses_room for code in found)
+        count = [f"room[0] -= {len(names)}", "if room[0] < 0:", *indented(["raise NotPlain"])] if uses_room else []
         body = [
             *count,
             # Another number of items raises an exception, too.
@@ -177,11 +178,13 @@ class FormWriter:
             *indented(["raise NotPlain"]),
             f"return [{', '.join(code.form for code in found)}]",
         ]
-        return self._helper("array", kind.python, body, variable, "" if counts_itself else ", room")
+        return self._helper("array", kind.python, body, variable, uses_room=uses_room)
 
-    def _helper(self, name: str, python: type, body: list[str], variable: str, room: str = ", room") -> Code:
-        function = self._source.function(name, f"values{room}", body)
-        return Code(self._is_exactly(python, variable), f"{function}({variable}{room})", may_raise=True)
+    def _helper(self, name: str, python: type, body: list[str], variable: str, *, uses_room: bool) -> Code:
+        """Return the source for a container whose form is made by a function of its own, with this body."""
+        room = ", room" if uses_room else ""
+        form = f"{self._source.function(name, f'values{room}', body)}({variable}{room})"
+        return Code(self._is_exactly(python, variable), form, may_raise=True, uses_room=uses_room)
 
     def _is_exactly(self, python: type, variable: str) -> str:
         name = python.__name__ if python in {list, tuple, dict} else self._source.constant("class", python)
@@ -189,7 +192,7 @@ class FormWriter:
 
     def _map(self, kind: MapType, variable: str) -> Code | None:
         if is_plain_map(kind):
-            return Code(f"type({variable}) is dict", f"dict_form({variable}, room)", may_raise=True)
+            return Code(f"type({variable}) is dict", f"dict_form({variable}, room)", may_raise=True, uses_room=True)
         key = self.key_code(kind)
         value = self.code_of(kind.values, "item")
         if key is None or value is None:
@@ -203,7 +206,7 @@ class FormWriter:
             *indented([f"forms[{key.form}] = {value.form}"]),
             "return forms",
         ]
-        return self._helper("map", dict, body, variable)
+        return self._helper("map", dict, body, variable, uses_room=True)
 
     def key_code(self, kind: MapType) -> Code | None:
         """Return the source for the keys of a map. Different keys of one class never become the same text."""
@@ -267,7 +270,7 @@ class FormWriter:
         test = None if is_generic(kind.python) else self.object_test(kind, variable)
         if test is None:
             return None
-        tests, forms = [test], {}
+        tests, forms, uses_room = [test], {}, False
         for field, inner, access, privacy in self.object_fields(kind, variable):
             code = self._field(field, inner, access, privacy)
             if code is None:
@@ -276,6 +279,7 @@ class FormWriter:
             # A field that is dropped has no key in the form.
             if privacy is not Privacy.DROP:
                 forms[field.name] = code.form
+                uses_room = uses_room or code.uses_room
         form = f"{{{', '.join(f'{name!r}: {each}' for name, each in forms.items())}}}"
         if is_typeddict(kind.python):
             form = f"in_order(copy_{variable}, {form})"
@@ -284,7 +288,7 @@ class FormWriter:
             # underscores before them are left out: Python mangles `__name`, and others have a meaning, such as `__dict__`.
             struct = msgspec.defstruct("Form", list(forms), gc=False)
             form = f"{self._source.constant('struct', struct)}({', '.join(forms.values())})"
-        return Code(all_of(tests), form, may_raise=True)
+        return Code(all_of(tests), form, may_raise=True, uses_room=uses_room)
 
     def _field(self, field: FieldSchema, variable: str, access: str, privacy: Privacy) -> Code | None:
         """Return the source for a field inside of an object: its test reads it, and its form is protected."""
@@ -355,11 +359,6 @@ def reading(variable: str, access: str, tests: list[str]) -> str:
     return f"{before}{value}{after}" if before.endswith("type(") else f"{before}({value}){after}"
 
 
-def _has_room(code: Code) -> bool:
-    """Return True if the source counts values that are inside of the value."""
-    return "room" in code.test or "room" in code.form
-
-
 def _counted_alone(kind: ArrayType) -> list[str]:
     """Return the lines that test the length of a copy, which has nothing to count inside of its items."""
     tests = ["len(copy) > MAX_VALUES", *broken_bounds(kind, "copy")]
@@ -409,4 +408,9 @@ def _first_of(codes: list[Code]) -> Code:
     form = codes[-1].form
     for code in reversed(codes[:-1]):
         form = form if code.form == form else f"({code.form} if {code.test} else {form})"
-    return Code(f"({any_of(code.test for code in codes)})", form, may_raise=any(code.may_raise for code in codes))
+    return Code(
+        f"({any_of(code.test for code in codes)})",
+        form,
+        may_raise=any(code.may_raise for code in codes),
+        uses_room=any(code.uses_room for code in codes),
+    )

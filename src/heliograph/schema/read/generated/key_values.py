@@ -17,11 +17,11 @@ from heliograph.events import EventLike, Privacy
 from heliograph.schema.model.types import StringType, Type, without_null
 from heliograph.schema.model.wire_attributes import wire_type
 from heliograph.schema.read.field import FieldReader
-from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter, Steps, careful_lines, plain_lines
+from heliograph.schema.read.generated.attributes import ATTRIBUTES, AttributeWriter, careful_lines, plain_lines
 from heliograph.schema.read.generated.forms import SCALARS, FormWriter
 from heliograph.schema.read.generated.function import known_to, reading_lines
 from heliograph.schema.read.generated.odd_values import Read, other_values
-from heliograph.schema.read.generated.source import Code, Source, indented
+from heliograph.schema.read.generated.source import Code, Source, Steps, indented
 from heliograph.schema.read.validation import Violation
 from heliograph.semconv import SCOPE
 from heliograph.values.attributes import Attributes

@@ -6,7 +6,7 @@ catches the exception forgets them.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from heliograph.schema.model.types import WHOLE_NUMBER, ArrayType, BooleanType, IntegerType, MapType, StringType
 from heliograph.schema.read.generated.forms import (
@@ -16,7 +16,7 @@ from heliograph.schema.read.generated.forms import (
     is_plain_map,
     reading,
 )
-from heliograph.schema.read.generated.source import Source, all_of, block
+from heliograph.schema.read.generated.source import Source, Steps, all_of, block
 from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS
 from heliograph.values.scalars import PLAIN_SCALAR
 
@@ -25,18 +25,6 @@ _UNIFORM: Final = (BooleanType, IntegerType, StringType)
 
 _REMEMBERED: Final = (StringType(), StringType(patterns=(WHOLE_NUMBER,)))
 """The types of keys whose names are remembered by the key itself. Equal times, for example, may have different texts."""
-
-
-class _Value(NamedTuple):
-    """The source for the values of a dict, which are in the variable ``item``.
-
-    Attributes:
-        test: The condition under which a value is common.
-        lines: The statements that then add it.
-    """
-
-    test: str
-    lines: list[str]
 
 
 class MapWriter:
@@ -51,10 +39,10 @@ class MapWriter:
         self._source = source
         self._forms = forms
 
-    def lines(self, kind: MapType, variable: str, names: str, target: str) -> list[str] | None:
-        """Return the statements that add a dict, or `None` if it has no common case that is worth the source.
+    def steps(self, kind: MapType, variable: str, names: str, target: str) -> Steps | None:
+        """Return the source for a dict, or `None` if it has no common case that is worth the source.
 
-        They expect the number of attributes so far in the variable ``size``.
+        Its statements expect the number of attributes so far in the variable ``size``.
 
         Args:
             kind: The type of the dict.
@@ -62,14 +50,13 @@ class MapWriter:
             names: The constant with the names of its keys.
             target: The variable of the attributes.
         """
-        return (
-            self.any_items(variable, names, target)
-            if is_plain_map(kind)
-            else self._items(kind, variable, names, target, level=1)
-        )
+        if is_plain_map(kind):
+            lines = self.any_items(variable, names, target)
+            return Steps(f"type({variable}) is dict", lines, may_raise=True, is_gradual=True)
+        return self._items(kind, variable, names, target, level=1)
 
     def any_items(self, variable: str, names: str, target: str) -> list[str]:
-        """Return the statements that add a dict with values of any type. They expect ``size``, as those of `lines` do.
+        """Return the statements that add a dict with values of any type. They expect ``size``, as those of `steps` do.
 
         Scalars are added here, other values by functions.
         """
@@ -93,8 +80,8 @@ class MapWriter:
             *block("if left is not None:", *refused_if_many(target)),
         ]
 
-    def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> list[str] | None:
-        """Return the statements that add values of one type. `level` is the number of keys that lead to each of them."""
+    def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> Steps | None:
+        """Return the source for a dict with values of one type. `level` is the number of keys that lead to each of them."""
         key = self._forms.key_code(kind)
         if key is None:
             return None
@@ -105,23 +92,25 @@ class MapWriter:
         is_key = "type(key) is str" if kind.keys == StringType() else key.test
         is_refused = [f"len({variable}) >= {MAX_KEYS}", *broken_bounds(kind, variable)]
         count, end = [], []
-        if level > 1 or "room" in f"{value.test}{value.lines}":
+        uses_room = level > 1 or value.uses_room
+        if uses_room:
             count, is_refused = [f"room[0] -= len({variable})"], ["room[0] < 0", *is_refused]
             end = refused_if_many(target) if level == 1 else []
         if kind.keys in _REMEMBERED:  # a look-up is faster than the pairs, but runs the code that hashes the key
             each, value_test = "for key in copy:", reading("item", "copy[key]", [value.test])
         else:
             each, value_test = "for key, item in copy.items():", value.test
-        return [
+        lines = [
             *count,
             *block(f"if {' or '.join(is_refused)}:", "raise NotPlain"),
             f"copy, known = {variable}.copy(), {names}.known",
             *block(each, *block(f"if not ({all_of([is_key, value_test])}):", "raise NotPlain"), *value.lines),
             *end,
         ]
+        return Steps(f"type({variable}) is dict", lines, may_raise=True, is_gradual=True, uses_room=uses_room)
 
-    def _value(self, outer: MapType, key: str, names: str, target: str, level: int) -> _Value | None:
-        """Return the source for the values of a dict. `key` is the expression of the form of a key."""
+    def _value(self, outer: MapType, key: str, names: str, target: str, level: int) -> Steps | None:
+        """Return the source for the values of a dict, which are in the variable ``item``. `key` is the expression of the form of a key."""
         kind = outer.values
         if isinstance(kind, MapType) and not is_plain_map(kind) and not kind.is_json_text and level < MAX_DEPTH:
             return self._inner_map(kind, key, names, target, level)
@@ -130,16 +119,21 @@ class MapWriter:
             return None
         if isinstance(kind, SCALARS) or (isinstance(kind, ArrayType) and isinstance(kind.items, _UNIFORM)):
             if outer.keys in _REMEMBERED:
-                return _Value(code.test, _adding(code.form, names, target, key))
-            return _Value(code.test, [f"{target}[{names}.name({key})] = {code.form}"])
-        return _Value(code.test, [f"put_inner({target}, {names}, {key}, {code.form})"])
+                lines = _adding(code.form, names, target, key)
+            else:
+                lines = [f"{target}[{names}.name({key})] = {code.form}"]
+        else:
+            lines = [f"put_inner({target}, {names}, {key}, {code.form})"]
+        return Steps(code.test, lines, may_raise=True, is_gradual=True, uses_room=code.uses_room)
 
-    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> _Value | None:
-        lines = self._items(kind, "values", "names", "attributes", level=level + 1)
-        if lines is None:
+    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> Steps | None:
+        inner = self._items(kind, "values", "names", "attributes", level=level + 1)
+        if inner is None:
             return None
-        function = self._source.function("flatten", "attributes, names, values, room", lines)
-        return _Value("type(item) is dict", [f"{function}({target}, {names}.below({key}), item, room)"])
+        function = self._source.function("flatten", "attributes, names, values, room", inner.lines)
+        return inner._replace(
+            test="type(item) is dict", lines=[f"{function}({target}, {names}.below({key}), item, room)"]
+        )
 
 
 def refused_if_many(target: str) -> list[str]:

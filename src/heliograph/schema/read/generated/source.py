@@ -15,11 +15,31 @@ class Code(NamedTuple):
         test: The condition under which a variable has a common value. It may set further variables.
         form: The expression of its form, which is evaluated only if the test is true.
         may_raise: True if one of the two can raise an exception. The value is then not common either.
+        uses_room: True if the form counts down the variable ``room``.
     """
 
     test: str
     form: str
     may_raise: bool = False
+    uses_room: bool = False
+
+
+class Steps(NamedTuple):
+    """The source for the common values of one field, or of a field inside of it.
+
+    Attributes:
+        test: The condition under which a value is common.
+        lines: The statements that then add its attributes.
+        may_raise: True if the test or a statement can raise an exception. The value is then not common either.
+        is_gradual: True if some attributes may have been added when that happens.
+        uses_room: True if a statement counts down the variable ``room``, which must have been set before.
+    """
+
+    test: str
+    lines: list[str]
+    may_raise: bool
+    is_gradual: bool = False
+    uses_room: bool = False
 
 
 class Source:
