@@ -22,7 +22,7 @@ test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; A
 
 quick: PROCESSES = 4
 quick: $(VENV)/installed-test ## run most of the tests, in some minutes: all but faults, the stack, whole programs of others, and the documentation
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal \
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal --hypothesis-profile quick \
 		$(addprefix --ignore=tests/, faults stack integration documentation test_backends.py) $(ARGS)
 
 coverage: $(VENV)/installed-dev ## run the tests, and list each line and branch that none of them reached

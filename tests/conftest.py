@@ -65,6 +65,7 @@ _LONGEST_ID = 50
 """The longest text that is part of a test's name."""
 
 hypothesis.settings.register_profile("tests", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("tests")
 
 
