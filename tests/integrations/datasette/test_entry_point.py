@@ -6,7 +6,6 @@ import runpy
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -64,13 +63,3 @@ def test_datasette_that_lacks_a_name(tmp_path: Path) -> None:
 
     assert ended.returncode == 0, ended.stderr
     assert "heliograph does nothing, because Datasette" in ended.stderr
-
-
-def test_older_datasette_gets_no_hooks(monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture) -> None:
-    """The warning names both versions."""
-    monkeypatch.setattr("datasette.version.__version__", "0.65.1")
-
-    assert hooks_of(SimpleNamespace(**runpy.run_path(entry_point.__file__))) == {}
-    [message] = warnings.messages
-    assert message.startswith("heliograph does nothing: ")
-    assert "0.65.1" in message
