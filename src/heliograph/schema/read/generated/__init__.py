@@ -3,6 +3,7 @@
 The function reads every tracked event. It costs a tenth of a loop over the fields, because the source knows the class that each value
 should have. It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its
 attributes.
+
 Any other value of a field with texts, containers or classes is first given to a second generated function (`odd_values`). What that
 refuses, and any other value of all other fields, goes to the `heliograph.schema.read.field.FieldReader` of the field, which handles every
 value there can be. So one odd or invalid value costs the reading of its field alone.
@@ -16,8 +17,8 @@ value there can be. So one odd or invalid value costs the reading of its field a
 - `source` collects all of it. `declared_dicts` has functions that generated source calls.
 
 **The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may
-change them. If anything raises an exception, the field is read again by its `FieldReader`: what the first attempt added is forgotten.
-Both ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
+change them. If anything raises an exception, what was added of the field is forgotten, and the field is read as one with an odd value.
+All ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
 attributes are read only from objects of exactly the declared class, if that is known to have no code for it.
 
 **Safety of `exec`.** The source contains only names that the generator makes itself, names of fields, which Python accepted as
