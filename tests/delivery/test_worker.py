@@ -112,8 +112,11 @@ def test_drain_sends_all_orphans(tmp_path: Path) -> None:
     assert folders_in(tmp_path) == []
 
 
-def test_unreadable_orphans_do_not_delay_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_orphans_do_not_delay_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Segments of a later version stay on the disk. They are reported once for each search, and the others are sent."""
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 3600.0)  # no search but those of the start
     make_many_orphans(tmp_path)
     later = folders_in(tmp_path)[:MAX_OPEN_ORPHANS]
     for folder in later:
