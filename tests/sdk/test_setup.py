@@ -392,7 +392,10 @@ try:
     configure(plugins=[Plugin()])
 except SettingsError as error:
     problems = list(error.problems)
-threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+for thread in others:
+    thread.join(20)  # the SDK does not wait for the threads in which it has detected the resource
+threads = [thread.name for thread in others if thread.is_alive()]
 report(problems=problems, provider=type(trace.get_tracer_provider()).__name__, threads=threads)
 """
 
