@@ -23,6 +23,7 @@ from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from heliograph.hooks import plugins
 from heliograph.telemetry.observers import observers
+from otlp_receiver import Receiver
 from recorder import Telemetry
 
 __all__ = [
@@ -101,6 +102,13 @@ def telemetry() -> Iterator[Telemetry]:
     recorded = Telemetry()
     yield recorded
     recorded.shutdown()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that keeps the telemetry that it receives."""
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture

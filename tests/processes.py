@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -115,30 +115,27 @@ class Server:
         return self.log.read_text(errors="replace")
 
 
+def start(
+    command: list[str], *, env: Mapping[str, str], cwd: Path, stdout: IO[bytes], stderr: IO[bytes], fresh: bool
+) -> subprocess.Popen[bytes] | forked.Process:
+    """Start a Python program without input: in a fresh interpreter, or forked, with heliograph imported."""
+    if fresh:
+        return subprocess.Popen(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+    return forked.Process(command, env=env, cwd=cwd, stdout=stdout, stderr=stderr)
+
+
 @contextmanager
-def serving(command: list[str], *, port: int, log: Path, env: Mapping[str, str], cwd: Path) -> Iterator[Server]:
-    """Run a server that listens on the port, until the block ends."""
+def serving(
+    command: list[str], *, port: int, log: Path, env: Mapping[str, str], cwd: Path, fresh: bool = True
+) -> Iterator[Server]:
+    """Run a server that listens on the port, until the block ends. See `start` for `fresh`."""
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            env=env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-    with _until_the_end(Server(f"http://127.0.0.1:{port}", log, process), port) as server:
-        yield server
-
-
-@contextmanager
-def _until_the_end(server: Server, port: int) -> Iterator[Server]:
-    """Wait until a server listens. Kill it at the end of the block."""
-    process = server.process
+        process = start(command, env=env, cwd=cwd, stdout=stream, stderr=stream, fresh=fresh)
+    server = Server(f"http://127.0.0.1:{port}", log, process)
 
     def is_ready() -> bool:
         if process.poll() is not None:
-            raise AssertionError(f"{process.args} ended with {process.returncode}:\n{server.output()}")
+            raise AssertionError(f"{command} ended with {process.returncode}:\n{server.output()}")
         with socket.socket() as client:
             return client.connect_ex(("127.0.0.1", port)) == 0
 
@@ -168,10 +165,7 @@ def datasette(
     command = [*DATASETTE, "serve", "--port", str(port), "--secret", secret, *arguments]
     environment = clean_environment(DATASETTE_LOAD_PLUGINS=plugins, **variables)
     log = directory / "datasette.log"
-    with log.open("wb") as stream:
-        start = subprocess.Popen if fresh else forked.Process
-        process = start(command, env=environment, cwd=directory, stdout=stream, stderr=stream)
-    with _until_the_end(Server(f"http://127.0.0.1:{port}", log, process), port) as server:
+    with serving(command, port=port, log=log, env=environment, cwd=directory, fresh=fresh) as server:
         yield server
 
 

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 import forked
 from backends import wait_until
-from processes import clean_environment
+from processes import clean_environment, start
 
 EXIT_SECONDS = 60
 
@@ -82,8 +82,7 @@ def tailing(
     """
     command = [sys.executable, "-m", "heliograph", "tail", *options, "--port", "0", "--grpc-port", "0"]
     with (output or folder / "tail.out").open("wb") as out, (folder / "tail.err").open("wb") as err:
-        start = subprocess.Popen if fresh else forked.Process
-        process = start(command, stdout=out, stderr=err, cwd=folder, env=clean_environment(**variables))
+        process = start(command, stdout=out, stderr=err, cwd=folder, env=clean_environment(**variables), fresh=fresh)
     tail = Tail(process, folder)
     try:
         tail.endpoint, tail.grpc_endpoint = tail.wait_for_error(

@@ -14,10 +14,9 @@ def _print(*, as_json: bool) -> None:
     click.echo(as_json)
 
 
-def command(printed: str | None = None) -> click.Command:
+def command(*printed: str) -> click.Command:
     """Return a command that prints whether JSON is wanted."""
-    decorate = json_option() if printed is None else json_option(printed)
-    return click.command()(decorate(_print))
+    return click.command()(json_option(*printed)(_print))
 
 
 @pytest.mark.parametrize(("arguments", "wanted"), [([], "False"), (["--json"], "True")])

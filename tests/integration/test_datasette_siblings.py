@@ -6,7 +6,6 @@ import re
 import sqlite3
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -29,13 +28,6 @@ def directory(tmp_path: Path) -> Path:
     """The directory of a Datasette."""
     prepare(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A server that receives telemetry."""
-    with Receiver() as receiver:
-        yield receiver
 
 
 # The only order in which the siblings work together: the viewer has to own the TracerProvider, which the exporter

@@ -2,7 +2,8 @@
 
 A processor of the program may change spans or records before they are exported.
 
-Threads: see `heliograph.sdk.counting_provider`. `has_only_outbox` and `only_outbox` are replaced as a whole, and read once for each span or record.
+Threads: see `heliograph.sdk.counting_provider`. `has_only_outbox` and `only_outbox` are replaced as a whole, and read once for each span
+or record.
 """
 
 from __future__ import annotations

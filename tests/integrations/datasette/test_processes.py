@@ -64,13 +64,6 @@ def prepare_with_probe(directory: Path) -> None:
     (directory / "plugins" / "probe.py").write_text(PROBE)
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A server that receives telemetry."""
-    with Receiver() as receiver:
-        yield receiver
-
-
 def test_dormant_without_otel_variables(directory: Path) -> None:
     """Without `OTEL_*` variables no provider is set and the SDK is not imported. Requests succeed."""
     with datasette(directory, *ARGUMENTS, secret=SECRET, fresh=True) as server:
