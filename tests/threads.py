@@ -6,6 +6,11 @@ import faulthandler
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LIMIT_SECONDS = 120.0
 """The longest wait for something that takes a moment on an idle machine: other programs may use the processors."""
@@ -23,3 +28,23 @@ def join(*threads: threading.Thread) -> None:
         if thread.is_alive():
             faulthandler.dump_traceback(sys.__stderr__)
             raise TimeoutError(f"{thread.name} is still running after {LIMIT_SECONDS} s")
+
+
+def result_in_time(function: Callable[[], T]) -> T:
+    """Return the result of a function that has to return before a longer timeout of its own. It runs in another thread.
+
+    Raises:
+        TimeoutError: It is still running after the limit. The stacks of all threads are printed.
+    """
+    result: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(function())
+        except BaseException as error:
+            result.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    join(thread)
+    return result.result()

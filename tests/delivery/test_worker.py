@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,9 +27,12 @@ from heliograph.delivery.orphans import Orphan
 from heliograph.delivery.sender import MAX_BATCH_RECORDS
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
-from heliograph.runtime.deadline import Deadline
+from heliograph.runtime.bell import Bell
+from heliograph.runtime.deadline import MAX_MILLIS, Deadline
 from processes import in_child
+from threads import result_in_time
 
+HOUR = 3600.0
 MANY = 3 * MAX_OPEN_ORPHANS
 DELIVERED = Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED)
 
@@ -51,6 +53,40 @@ class RecordingTransport:
 
     def close(self) -> None:
         """Do nothing: no connection is open."""
+
+
+class WatchedBell(Bell):
+    """A bell that shows if the worker sleeps. Then nothing happens until it is rung, or the time is over.
+
+    Attributes:
+        sleeps_for: The time for which the worker sleeps, in seconds. 0 if it is awake, or was just woken.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sleeps_for = 0.0
+        self._turn = threading.Lock()
+
+    def ring(self) -> None:
+        with self._turn:
+            self.sleeps_for = 0.0
+            super().ring()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        with self._turn:
+            if super().wait(0):
+                return True
+            self.sleeps_for = timeout_seconds
+        is_rung = super().wait(timeout_seconds)
+        self.sleeps_for = 0.0
+        return is_rung
+
+
+@pytest.fixture
+def wait_for_sleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """A function that waits until the worker of an emitter sleeps for the hour that the test has set."""
+    monkeypatch.setattr("heliograph.delivery.worker.Bell", WatchedBell)
+    return lambda emit: wait_for(lambda: emit.processor._worker._bell.sleeps_for == HOUR)
 
 
 def make_many_orphans(directory: Path) -> None:
@@ -92,9 +128,7 @@ def test_shutdown_ends_if_the_server_accepts_no_orphans(tmp_path: Path) -> None:
     make_many_orphans(tmp_path)
     with serving(lambda number, records: (503, {"Retry-After": "600"}, b"")) as down:
         with logging_to(tmp_path, down.endpoint) as emit:
-            began = time.monotonic()
-            emit.processor.shutdown(120_000)
-            assert time.monotonic() - began < 60
+            result_in_time(lambda: emit.processor.shutdown(MAX_MILLIS))
 
     assert len(list(OutboxDirectory(tmp_path, max_bytes=1).lock_orphans())) == MANY
 
@@ -113,18 +147,24 @@ def test_drain_sends_all_orphans(tmp_path: Path) -> None:
 
 
 def test_unreadable_orphans_do_not_delay_others(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_for_sleep: Callable[[Any], None],
 ) -> None:
     """Segments of a later version stay on the disk. They are reported once for each search, and the others are sent."""
-    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 3600.0)  # no search but those of the start
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", HOUR)  # no search but those of the start
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
     make_many_orphans(tmp_path)
     later = folders_in(tmp_path)[:MAX_OPEN_ORPHANS]
     for folder in later:
         [(_, path)] = segments(folder)
         path.write_bytes(LATER_VERSION)
-    with serving() as server, logging_to(tmp_path, server.endpoint):
-        wait_for(lambda: len(server.accepted) == MANY - len(later))
-        time.sleep(0.5)
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        for _ in range(3):
+            emit.processor._worker.wake()
+            wait_for_sleep(emit)
+        assert len(server.accepted) == MANY - len(later)
         assert len(caplog.records) <= 2 * len(later)
     with serving() as server:
         assert drain(tmp_path, server.endpoint).exit_code == 1
@@ -171,7 +211,7 @@ def test_own_records_are_sent_between_batches_of_an_orphan(tmp_path: Path, monke
 
 def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records do not have to wait for its next poll."""
-    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
     transport = RecordingTransport()
     with logging_to(tmp_path, "", transport=transport) as emit:
         for number in range(3):
@@ -184,7 +224,7 @@ def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypa
 
 def test_flush_is_answered_between_batches_of_an_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits neither for the poll, nor for the rest of the orphan. One flush sends own records once."""
-    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
     make_orphan(tmp_path, *(f"r{number}" for number in range(4 * MAX_BATCH_RECORDS)))
     started, emitted = threading.Event(), threading.Event()
 
@@ -209,16 +249,16 @@ def test_flush_is_answered_between_batches_of_an_orphan(tmp_path: Path, monkeypa
 
 
 def test_records_that_come_during_a_request_wait_for_the_next_round(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for_sleep: Callable[[Any], None]
 ) -> None:
     """Under steady traffic, each request would otherwise carry only those that came during the one before."""
-    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
-    monkeypatch.setattr("heliograph.delivery.worker._LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
+    monkeypatch.setattr("heliograph.delivery.worker._LINGER_SECONDS", HOUR)
     transport = RecordingTransport(lambda: emit(f"record {len(transport.requests)}"))
     with logging_to(tmp_path, "", transport=transport) as emit:
         emit("first")
         assert emit.processor.force_flush(60_000)
-        time.sleep(0.2)
+        wait_for_sleep(emit)
         # One for the round that found the record, and one for the round after the flush. Not one request after the other.
         assert len(transport.requests) <= 2
         emit("last")
@@ -226,40 +266,52 @@ def test_records_that_come_during_a_request_wait_for_the_next_round(
         assert any(b"last" in request for request in transport.requests)
 
 
-def test_records_are_collected_for_longer_while_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_are_collected_for_longer_while_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for_sleep: Callable[[Any], None]
+) -> None:
     """The first record after a quiet time is sent at the next poll; those that follow it wait for the end of the linger, or a flush."""
     monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 0.01)
-    monkeypatch.setattr("heliograph.delivery.worker._LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._LINGER_SECONDS", HOUR)
     transport = RecordingTransport()
     with logging_to(tmp_path, "", transport=transport) as emit:
         emit("first")
         wait_for(lambda: emit.processor.depth == 0)
         emit("second")
-        time.sleep(0.2)
+        wait_for_sleep(emit)
         assert len(transport.requests) == 1
         assert emit.processor.force_flush(60_000)
         assert len(transport.requests) == 2
 
 
-def test_worker_sleeps_after_it_was_woken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_sleeps_after_it_was_woken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for_sleep: Callable[[Any], None]
+) -> None:
     """One wake makes one round, and no busy loop."""
-    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", 3600.0)
-    rounds = []
+    monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
+    rounds: list[bool] = []
     with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
+        wait_for_sleep(emit)
         emit.processor._worker._storages = lambda: rounds.append(True) or []
-        emit.processor._worker.wake()
-        wait_for(lambda: rounds)
-        time.sleep(0.2)
-        assert len(rounds) <= 2
+        for number in (1, 2, 3):
+            emit.processor._worker.wake()
+            wait_for_sleep(emit)
+            assert len(rounds) == number
 
 
-def test_flush_ends_with_the_last_acknowledgement(tmp_path: Path) -> None:
+def test_flush_ends_with_the_last_acknowledgement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker notifies those who wait: they do not sleep until their time is over."""
-    with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
-        began = time.monotonic()
+    flush_waits = threading.Event()
+    transport = RecordingTransport(lambda: flush_waits.wait(60))
+    with logging_to(tmp_path, "", transport=transport) as emit:
+        progress = emit.processor._worker._progress
+
+        def wait(timeout_seconds: float, wait: Callable[[float], bool] = progress.wait) -> bool:
+            flush_waits.set()
+            return wait(timeout_seconds)
+
+        monkeypatch.setattr(progress, "wait", wait)
         emit("one")
-        assert emit.processor.force_flush(120_000)
-        assert time.monotonic() - began < 60
+        assert result_in_time(lambda: emit.processor.force_flush(MAX_MILLIS))
 
 
 def test_unexpected_error_does_not_end_the_worker(
@@ -314,7 +366,7 @@ def test_worker_pauses_after_an_unexpected_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A journal that raises each time does not fill the log, however often the worker is woken. Shutdown ends the pause."""
-    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", HOUR)
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("broken")
@@ -369,7 +421,7 @@ def test_journal_that_cannot_be_read_does_not_stop_others(
 def test_orphan_that_fails_does_not_affect_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that was released is not used again: another process may have adopted it. Those behind are sent."""
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", HOUR)
     unreadable, broken, waiting = sorted(make_orphan(tmp_path, uid) for uid in ("one", "two", "three"))
     drained: list[Path] = []
 

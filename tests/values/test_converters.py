@@ -9,18 +9,21 @@ import logging
 import os
 import pathlib
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
 
 import heliograph
+from backends import wait_until
 from heliograph import Attribute, Privacy
+from heliograph.runtime.deadline import run_within
 from heliograph.values import converters, forms
 from heliograph.values.converters import RunningCall, is_fixed, register_converter
-from heliograph.values.forms import MAX_CONVERTED_BYTES, MAX_MILLIS, TOO_LARGE, form_of, protected_form_of
+from heliograph.values.forms import MAX_CONVERTED_BYTES, MAX_MILLIS, TOO_LARGE, TOO_SLOW, form_of, protected_form_of
 from heliograph.values.privacy import PrivacyPolicy
+from threads import LIMIT_SECONDS
 
 
 class Money:
@@ -112,39 +115,62 @@ def test_converter_that_raises_is_reported(caplog: pytest.LogCaptureFixture) -> 
     assert "secret" not in message
 
 
-def test_converter_that_never_ends_costs_its_time_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_converter_that_never_ends_costs_its_time_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """The caller waits half a second, once; while the call goes on, the converter is not called, and no thread is added."""
-    is_done = threading.Event()
+    has_begun, is_done = threading.Event(), threading.Event()
+    limits = []
 
     class Endless:
         pass
 
-    register_converter(Endless, lambda _: is_done.wait(60))
+    def convert(_: object) -> bool:
+        has_begun.set()
+        return is_done.wait(60)
+
+    def run(timeout_millis: float, function: Callable[[], object]) -> object:
+        limits.append(timeout_millis)
+        found = run_within(timeout_millis, function)
+        assert has_begun.wait(LIMIT_SECONDS)  # on a busy machine, its thread may not have begun in time
+        return found
+
+    monkeypatch.setattr(forms, "run_within", run)
+    register_converter(Endless, convert)
     register_converter(Money, lambda money: money.cents)
-    start = time.monotonic()
     assert "Endless>" in str(form_of([1, Endless(), Money(1)]))
-    assert time.monotonic() - start >= MAX_MILLIS / 1000
     threads = threading.active_count()
     for _ in range(100):
         assert "Endless>" in str(form_of(Endless()))
+    assert limits == [MAX_MILLIS]
     assert form_of([Money(1)]) == [1]
     assert threading.active_count() <= threads
-    assert time.monotonic() - start < 20
     assert "took too long" in caplog.text
     is_done.set()
-    deadline = time.monotonic() + 20
-    while form_of(Endless()) is not True:  # it is called again once the abandoned call has ended
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: form_of(Endless()) is True)  # it is called again once the abandoned call has ended
 
 
-def test_many_slow_conversions_are_bounded_together() -> None:
+def test_many_slow_conversions_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them share one time limit, instead of half a second for each."""
-    register_converter(Money, lambda _: time.sleep(0.1))
-    start = time.monotonic()
-    form_of([Money(1)] * 1000)
+    now = 1000.0
+    limits = []
 
-    assert time.monotonic() - start < 20
+    def convert(_: object) -> str:
+        nonlocal now
+        now += MAX_MILLIS / 1000 / 4
+        return "converted"
+
+    def run(timeout_millis: float, function: Callable[[], object]) -> object:
+        limits.append(timeout_millis)
+        return run_within(LIMIT_SECONDS * 1000, function)
+
+    monkeypatch.setattr(forms, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(forms, "run_within", run)
+    register_converter(Money, convert)
+
+    # The fifth begins just when the time is over, which is not too late.
+    assert form_of([Money(1)] * 1000) == ["converted"] * 5 + [TOO_SLOW] * 995
+    assert limits == [MAX_MILLIS]
 
 
 def test_result_of_a_converter_is_bounded() -> None:
