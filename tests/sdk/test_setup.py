@@ -82,6 +82,28 @@ report(logs=len(exporter.get_finished_logs()))
     assert ran.stderr == ""
 
 
+def test_installed_distributions_are_read_once_for_exporters(receiver: Receiver) -> None:
+    """Each host reads them once more, for its plugins. The check of the environment and the set-up look for the exporters of each signal."""
+    ran = python(
+        """
+import importlib.metadata
+reads, distributions = [], importlib.metadata.distributions
+def counted(**arguments):
+    reads.append(arguments)
+    return distributions(**arguments)
+importlib.metadata.distributions = counted
+for _ in range(2):
+    configure().shutdown()
+    report(reads=len(reads))
+""",
+        **otlp(receiver.endpoint),
+    )
+
+    first, both = [report["reads"] for report in ran.reports]
+    assert first <= 2
+    assert both == first + 1
+
+
 def test_disabled_sdk_is_silent(receiver: Receiver) -> None:
     """With OTEL_SDK_DISABLED, hooks run and nothing is exported; no provider is set, and there is no warning."""
     ran = python(

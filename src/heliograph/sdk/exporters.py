@@ -12,8 +12,10 @@ import enum
 import netrc  # noqa: F401
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Final
+
+from heliograph.telemetry.otel_api import entry_points
 
 OTLP_BY_PROTOCOL: Final = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 """The entry point of the OTLP exporter for each protocol that the SDK implements."""

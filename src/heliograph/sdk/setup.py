@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.environment_variables import OTEL_TRACES_SAMPLER
@@ -39,6 +38,7 @@ from heliograph.sdk.providers import (
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.telemetry.missing_providers import CONFIG_FILE
+from heliograph.telemetry.otel_api import entry_points
 from heliograph.telemetry.providers import is_disabled
 
 if TYPE_CHECKING:
@@ -254,7 +254,6 @@ def _problems_of_entry_points(environ: Mapping[str, str], groups: Mapping[str, s
     problems = []
     for variable, group in groups.items():
         name = environ.get(variable)
-        # Looked up only then: it reads the metadata of all installed distributions.
         if name and name not in (known := sorted(entry_points(group=group).names)):
             part = group.removeprefix("opentelemetry_").replace("_", " ")
             problems.append(f"{variable}: no {part} {name!r} is installed; use one of: {', '.join(known)}")
