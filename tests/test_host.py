@@ -26,9 +26,7 @@ from heliograph.quarantine.queue import QuarantineQueue
 from heliograph.quarantine.store import Quarantine
 from quarantine.test_store import RECORD
 from recorder import SECRET, DeferringStore, Telemetry
-from threads import LIMIT_SECONDS
-
-AT_MOST = 20.0  # seconds: the longest wait for something that takes milliseconds; it does not fail on a busy machine, only on a hang
+from threads import LIMIT_SECONDS, result_in_time
 
 request_id: ContextVar[str] = ContextVar("request_id", default="none")
 
@@ -90,7 +88,7 @@ class HangingProvider:
         return Telemetry().logger_provider.get_logger("unused")
 
     def force_flush(self, timeout_millis=30000):
-        return self.released.wait(30)
+        return self.released.wait(2 * LIMIT_SECONDS)
 
 
 @pytest.fixture
@@ -140,7 +138,7 @@ def test_every_event_of_many_threads_is_emitted_once(telemetry: Telemetry) -> No
     barrier = threading.Barrier(8, timeout=LIMIT_SECONDS)
 
     def track(start: int) -> None:
-        barrier.wait(AT_MOST)
+        barrier.wait(LIMIT_SECONDS)
         for number in range(start, start + 50):
             host.track(PageEvent(number))
 
@@ -269,16 +267,15 @@ def test_flush_in_an_async_hook_returns_false(telemetry: Telemetry) -> None:
         @hookimpl
         def track_event(self, datasette, event):
             async def flush():
-                start = time.monotonic()
-                results.append((datasette.flush(60_000), time.monotonic() - start < AT_MOST))
+                results.append(datasette.flush(2 * LIMIT_SECONDS * 1000))
 
             return flush
 
     with telemetry.host(Flushing()) as host:
         host.track(PageEvent(1))
-        assert host.flush(120_000)
+        assert host.flush(LIMIT_SECONDS * 1000)
 
-    assert results == [(False, True)]
+    assert results == [False]
 
 
 def test_unregistered_event_is_an_error_that_names_its_class(telemetry: Telemetry) -> None:
@@ -378,7 +375,7 @@ def test_startup_hooks_run_once_before_the_first_event_of_threads_and_tasks(tele
     barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def track_in_a_thread(number: int) -> None:
-        barrier.wait(AT_MOST)
+        barrier.wait(LIMIT_SECONDS)
         host.track(PageEvent(number))
 
     def track_in_tasks(number: int) -> None:
@@ -387,7 +384,7 @@ def test_startup_hooks_run_once_before_the_first_event_of_threads_and_tasks(tele
                 for further in range(5):
                     tasks.start_soon(host.track_event, PageEvent(number + further))
 
-        barrier.wait(AT_MOST)
+        barrier.wait(LIMIT_SECONDS)
         anyio.run(program)
 
     with ThreadPoolExecutor(4) as pool:
@@ -672,7 +669,7 @@ def test_flush_waits_for_the_async_hooks(telemetry: Telemetry) -> None:
         @hookimpl
         def track_event(self, datasette, event):
             async def wait():
-                await anyio.to_thread.run_sync(go.wait, AT_MOST)
+                await anyio.to_thread.run_sync(go.wait, LIMIT_SECONDS)
                 done.append(event.number)
 
             return wait
@@ -693,11 +690,9 @@ def test_provider_that_hangs_makes_flush_and_shutdown_false_at_the_deadline(
 ) -> None:
     """They return in time, and report that not everything was sent."""
     host = telemetry.host(Pages(), logger_provider=stuck)
-    start = time.monotonic()
 
-    assert operation(host, 300) is False
+    assert result_in_time(lambda: operation(host, 300)) is False
 
-    assert time.monotonic() - start < AT_MOST
     stuck.released.set()
     host.shutdown()
 
@@ -783,7 +778,7 @@ def test_providers_are_flushed_again_after_a_hook_that_was_late(telemetry: Telem
         @hookimpl
         def track_event(self, datasette, event):
             async def wait():
-                await anyio.to_thread.run_sync(first_flush.wait, AT_MOST)
+                await anyio.to_thread.run_sync(first_flush.wait, LIMIT_SECONDS)
                 ended.append(event.number)
 
             return wait
@@ -831,12 +826,10 @@ def test_shutdown_cancels_hooks_that_do_not_end(telemetry: Telemetry) -> None:
 
     host = telemetry.host(Endless())
     host.track(PageEvent(1))
-    start = time.monotonic()
 
-    assert host.shutdown(300) is False
+    assert result_in_time(lambda: host.shutdown(300)) is False
 
-    assert time.monotonic() - start < AT_MOST
-    assert ended.wait(AT_MOST)
+    assert ended.wait(LIMIT_SECONDS)
     assert eventually(lambda: heliograph_threads() == [])
 
 
@@ -1048,7 +1041,7 @@ def heliograph_threads() -> list[str]:
 
 def eventually(condition: Callable[[], bool]) -> bool:
     """Return True as soon as the condition is true, or False if it never is."""
-    deadline = time.monotonic() + AT_MOST
+    deadline = time.monotonic() + LIMIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -37,8 +37,8 @@ class Trickle:
 
 
 TRICKLES: Final = {
-    "header": Trickle(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-    "body": Trickle(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 60\r\n\r\n", b"." * 60),
+    "header": Trickle(b"", b"HTTP/1.1 200 OK\r\nX-Slow: " + b"." * 600),
+    "body": Trickle(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 600\r\n\r\n", b"." * 600),
 }
 
 

@@ -28,7 +28,7 @@ from heliograph.delivery.transport.explain import NOT_OTLP
 from heliograph.delivery.transport.http import HttpTransport
 from heliograph.delivery.transport.timed_socket import TimedSocket
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
-from threads import join
+from threads import LIMIT_SECONDS, join, result_in_time
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
 PARTIAL = b"\x0a\x07\x08\x01\x12\x03bad"
@@ -148,12 +148,9 @@ def test_one_connection_serves_many_requests() -> None:
 def test_response_of_one_byte_a_second_ends_at_the_deadline(part: str) -> None:
     """Each byte comes within a socket's timeout, but the deadline is for the whole response."""
     with serving(lambda number, records: TRICKLES[part]) as server:
-        began = time.monotonic()
-        verdict = send(server.endpoint, timeout_seconds=0.5)
-        seconds = time.monotonic() - began
+        verdict = result_in_time(lambda: send(server.endpoint, timeout_seconds=0.5))
 
     assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.TIMEOUT)
-    assert seconds < 15  # the whole response would take more than thirty seconds
 
 
 def test_server_that_reads_nothing_ends_at_the_deadline() -> None:
@@ -347,7 +344,7 @@ def test_success_that_has_begun_when_the_transport_is_closed_is_no_success(begun
     with listening(answer) as listener:
         transport = transport_to(f"http://127.0.0.1:{listener.port}/v1/logs")
         found: list[Verdict] = []
-        sending = threading.Thread(target=lambda: found.append(transport.send(BODY, 60)))
+        sending = threading.Thread(target=lambda: found.append(transport.send(BODY, 2 * LIMIT_SECONDS)))
         sending.start()
         assert has_begun.wait(60)
         transport.close()
@@ -533,18 +530,15 @@ def test_close_cancels_a_handshake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         transport = transport_to(f"https://127.0.0.1:{listener.getsockname()[1]}/")
         found: list[Verdict] = []
-        sending = threading.Thread(target=lambda: found.append(transport.send(BODY, 60)))
+        sending = threading.Thread(target=lambda: found.append(transport.send(BODY, 2 * LIMIT_SECONDS)))
         sending.start()
         connection, _ = listener.accept()
         with connection:
             connection.recv(65536)
-            before = time.monotonic()
             transport.close()
             join(sending)
-            seconds = time.monotonic() - before
 
     assert found[0].reason is Reason.CANCELLED
-    assert seconds < 30
 
 
 @pytest.mark.parametrize("interim", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
