@@ -868,6 +868,18 @@ def test_call_returns_the_result_of_an_async_function(telemetry: Telemetry) -> N
             host.call(greet, "", mark="!")
 
 
+class StartedLate(Reader):
+    """Records in a list that its startup hook ran, and the page numbers."""
+
+    def __init__(self, started):
+        super().__init__()
+        self._started = started
+
+    @hookimpl
+    def startup(self, datasette):
+        self._started.append("late")
+
+
 def test_plugin_that_is_registered_after_startup_takes_part_at_once(telemetry: Telemetry) -> None:
     """Its events are registered, only its own startup hook runs, and its hooks are called for the next event."""
     started = []
@@ -877,12 +889,7 @@ def test_plugin_that_is_registered_after_startup_takes_part_at_once(telemetry: T
         def startup(self, datasette):
             started.append("first")
 
-    class Late(Reader):
-        @hookimpl
-        def startup(self, datasette):
-            started.append("late")
-
-    late = Late()
+    late = StartedLate(started)
     with telemetry.host(First()) as host:
         host.register(late)
         host.track(PageEvent(1))
@@ -895,12 +902,7 @@ def test_plugin_that_a_startup_hook_registers_is_started_too(telemetry: Telemetr
     """Its events are registered and its own startup hook runs, in the same startup."""
     started = []
 
-    class Late(Reader):
-        @hookimpl
-        def startup(self, datasette):
-            started.append("late")
-
-    late = Late()
+    late = StartedLate(started)
 
     class First:
         @hookimpl

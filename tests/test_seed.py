@@ -23,6 +23,7 @@ from datasette.plugins import pm
 
 from heliograph import Event, Settings, TokenHandler, TokenRestrictions, hookimpl
 from recorder import SECRET, Telemetry
+from registrar import Registrar
 
 SEED = Path(__file__).parent / "seed"
 
@@ -55,17 +56,6 @@ class Recorder:
     @hookimpl
     def track_event(self, event):
         self.events.append(event)
-
-
-class Registrar:
-    """A plugin that registers event classes."""
-
-    def __init__(self, *event_classes: type) -> None:
-        self._event_classes = event_classes
-
-    @hookimpl
-    def register_events(self):
-        return list(self._event_classes)
 
 
 class Instances:

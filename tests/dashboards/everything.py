@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,16 +17,12 @@ from heliograph.dashboards.files import dashboard_files
 from heliograph.schema.model.event import EventSchema
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.values.privacy import PrivacyPolicy
+from schema.typed_values import Color
 
 BACKENDS = {
     "own": Backends(events=EVENT_STORES["victorialogs"](), traces=TRACE_STORES["jaeger"]()),
     "grafana": Backends(events=EVENT_STORES["loki"](), traces=TRACE_STORES["tempo"]()),
 }
-
-
-class Color(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
 
 
 @dataclass

@@ -15,6 +15,7 @@ import pytest
 
 from heliograph import Event, hookimpl
 from recorder import Telemetry
+from registrar import Registrar
 
 FAILURES = "heliograph.hook.failures"
 
@@ -25,12 +26,7 @@ class PageEvent(Event):
     number: int
 
 
-class Pages:
-    """A plugin that registers the event class."""
-
-    @hookimpl
-    def register_events(self, datasette):
-        return [PageEvent]
+PAGES = Registrar(PageEvent)
 
 
 class Noting:
@@ -72,6 +68,21 @@ class Failing:
         return {"function": lambda: fail, "coroutine": fail, "sync function": lambda: fail_at_once}[self._form]()
 
 
+class Endless:
+    """A plugin with an async hook that sets an event, and does not end."""
+
+    def __init__(self, started):
+        self._started = started
+
+    @hookimpl
+    def track_event(self):
+        async def wait():
+            self._started.set()
+            await asyncio.sleep(3600)
+
+        return wait
+
+
 every_failure = pytest.mark.parametrize("form", ["sync", "function", "coroutine", "sync function"])
 
 
@@ -89,7 +100,7 @@ def test_a_failing_hook_of_track_is_logged_and_counted_and_the_others_run(
         Noting(notes, "first async", "function"),
     ]
 
-    with telemetry.host(Pages(), *plugins) as host:
+    with telemetry.host(PAGES, *plugins) as host:
         host.track(PageEvent(1))
         assert host.flush()
 
@@ -107,7 +118,7 @@ def test_a_failing_hook_of_track_event_is_logged_and_counted_and_the_others_run(
 
     async def program():
         plugins = [Noting(notes, "last", "coroutine"), Failing(form), Noting(notes, "first", "lambda")]
-        async with telemetry.host(Pages(), *plugins) as host:
+        async with telemetry.host(PAGES, *plugins) as host:
             await host.track_event(PageEvent(1))
             assert notes == [("first", 1), ("last", 1)]
 
@@ -132,7 +143,7 @@ def test_a_hook_that_is_cancelled_from_within_does_not_end_the_others(
 
             return wait
 
-    with telemetry.host(Pages(), Noting(notes, "other", "function"), Cancelled()) as host:
+    with telemetry.host(PAGES, Noting(notes, "other", "function"), Cancelled()) as host:
         host.track(PageEvent(1))
         host.track(PageEvent(2))
         assert host.flush()
@@ -157,7 +168,7 @@ def test_a_hook_that_is_cancelled_from_within_is_a_failure_like_any_other(
 
             return wait
 
-    with telemetry.host(Pages(), Noting(notes, "other", "function"), Cancelled()) as host:
+    with telemetry.host(PAGES, Noting(notes, "other", "function"), Cancelled()) as host:
         if method == "track":
             host.track(PageEvent(1))
             assert host.flush()
@@ -177,16 +188,7 @@ def test_cancelling_the_caller_of_track_event_ends_its_hooks(
     async def program():
         started = asyncio.Event()
 
-        class Endless:
-            @hookimpl
-            def track_event(self):
-                async def wait():
-                    started.set()
-                    await asyncio.sleep(3600)
-
-                return wait
-
-        async with telemetry.host(Pages(), Noting(notes, "after", "function"), Endless()) as host:
+        async with telemetry.host(PAGES, Noting(notes, "after", "function"), Endless(started)) as host:
             task = asyncio.create_task(host.track_event(PageEvent(1)))
             await started.wait()
             task.cancel()
@@ -240,7 +242,7 @@ def test_a_hook_with_a_yield_is_a_failure(
     module = types.ModuleType("a_plugin")
     module.track_event = hookimpl(function)
 
-    with telemetry.host(Pages(), Noting(notes, "other", "function"), module) as host:
+    with telemetry.host(PAGES, Noting(notes, "other", "function"), module) as host:
         if method == "track":
             host.track(PageEvent(1))
         else:
@@ -257,16 +259,7 @@ def test_a_flush_that_waits_for_a_hook_is_false_when_a_shutdown_cancels_it(telem
     """The hook of the event did not run to its end, so the flush in the other thread must not report success."""
     started = threading.Event()
 
-    class Endless:
-        @hookimpl
-        def track_event(self):
-            async def wait():
-                started.set()
-                await asyncio.sleep(3600)
-
-            return wait
-
-    host = telemetry.host(Pages(), Endless())
+    host = telemetry.host(PAGES, Endless(started))
     host.track(PageEvent(1))
     assert started.wait(20)
     with ThreadPoolExecutor(1) as threads:
@@ -279,7 +272,7 @@ def test_a_program_without_async_hooks_has_no_thread(telemetry: Telemetry) -> No
     """The background loop starts with the first async function."""
     notes: list[object] = []
 
-    with telemetry.host(Pages(), Noting(notes, "sync")) as host:
+    with telemetry.host(PAGES, Noting(notes, "sync")) as host:
         asyncio.run(host.track_event(PageEvent(1)))
         before = [thread.name for thread in threading.enumerate()]
         host.track(PageEvent(2))
@@ -289,7 +282,7 @@ def test_a_program_without_async_hooks_has_no_thread(telemetry: Telemetry) -> No
 def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
     """The attribute is the class of the error, and never its message, which may quote a secret."""
     failing = [Failing("sync"), Failing("sync", ArithmeticError("sesame")), Failing("function", LookupError("sesame"))]
-    with telemetry.host(Pages(), *failing) as host:
+    with telemetry.host(PAGES, *failing) as host:
         for number in range(3):
             host.track(PageEvent(number))
         host.flush()
@@ -304,7 +297,7 @@ def test_failures_are_counted_by_their_class(telemetry: Telemetry, warnings: pyt
 
 def test_without_failures_nothing_is_counted(telemetry: Telemetry) -> None:
     """A hook that succeeds is neither counted nor logged."""
-    with telemetry.host(Pages(), Noting([], "good", "function")) as host:
+    with telemetry.host(PAGES, Noting([], "good", "function")) as host:
         host.track(PageEvent(1))
 
     assert telemetry.counts(FAILURES) == {}
@@ -324,7 +317,7 @@ def test_hooks_are_called_in_pluggys_order(telemetry: Telemetry) -> None:
         def track_event(self, event):
             notes.append(("tryfirst", event.number))
 
-    with telemetry.host(Pages(), Early(), Noting(notes, "a"), Noting(notes, "b"), Late()) as host:
+    with telemetry.host(PAGES, Early(), Noting(notes, "a"), Noting(notes, "b"), Late()) as host:
         host.track(PageEvent(1))
 
     assert [name for name, _ in notes] == ["tryfirst", "b", "a", "trylast"]
@@ -350,7 +343,7 @@ def test_a_wrapper_wraps_each_call_of_a_hook(telemetry: Telemetry) -> None:
             yield
             notes.append("old after")
 
-    with telemetry.host(Pages(), Noting(notes, "plugin"), Failing("sync"), OldWrapping(), Wrapping()) as host:
+    with telemetry.host(PAGES, Noting(notes, "plugin"), Failing("sync"), OldWrapping(), Wrapping()) as host:
         host.track(PageEvent(1))
 
     around = ["before", "old before", "old after", "after"]
@@ -370,7 +363,7 @@ def test_a_wrapper_that_fails_is_a_failure_of_the_call_it_wraps(
             yield
             raise OSError("no such page")
 
-    with telemetry.host(Pages(), Noting(notes, "a"), Noting(notes, "b"), Wrapping()) as host:
+    with telemetry.host(PAGES, Noting(notes, "a"), Noting(notes, "b"), Wrapping()) as host:
         host.track(PageEvent(1))
 
     assert notes == [("b", 1), ("a", 1)]
@@ -392,7 +385,7 @@ def test_a_hook_may_take_any_of_the_arguments(telemetry: Telemetry) -> None:
             seen.append((datasette, event))
 
     event = PageEvent(1)
-    with telemetry.host(Pages(), None_(), Both()) as host:
+    with telemetry.host(PAGES, None_(), Both()) as host:
         host.track(event)
 
     assert seen == [(host, event), ()]
@@ -406,7 +399,7 @@ def test_other_results_of_a_hook_are_ignored(telemetry: Telemetry, warnings: pyt
         def track_event(self, event):
             return {"number": event.number}
 
-    with telemetry.host(Pages(), Returning()) as host:
+    with telemetry.host(PAGES, Returning()) as host:
         host.track(PageEvent(1))
         assert host.flush()
 
@@ -417,7 +410,7 @@ def test_a_plugin_that_is_registered_later_is_called_with_later_events(telemetry
     """The calls of the plugins are cached until a plugin is registered."""
     notes: list[object] = []
 
-    with telemetry.host(Pages(), Noting(notes, "a")) as host:
+    with telemetry.host(PAGES, Noting(notes, "a")) as host:
         host.track(PageEvent(1))
         host.register(Noting(notes, "b"))
         host.track(PageEvent(2))
@@ -429,7 +422,7 @@ def test_coroutines_are_awaited_each_once(telemetry: Telemetry) -> None:
     """Python would warn about a coroutine that is never awaited."""
     notes: list[object] = []
 
-    with telemetry.host(Pages(), Noting(notes, "a", "coroutine"), Failing("coroutine")) as host:
+    with telemetry.host(PAGES, Noting(notes, "a", "coroutine"), Failing("coroutine")) as host:
         for number in range(10):
             host.track(PageEvent(number))
         assert host.flush()

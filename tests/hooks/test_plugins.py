@@ -221,15 +221,17 @@ def test_plugins_have_names_for_messages() -> None:
     assert [plugins.name_of(each) for each in (one, other)] == [named, f"{named} (2)"]
 
 
+class Static:
+    """A class that is a plugin itself: it can be called without an object of it."""
+
+    @staticmethod
+    @hookimpl
+    def track_event(event: object) -> str:
+        return "static"
+
+
 def test_class_as_a_plugin_has_its_name() -> None:
     """pluggy has the same name for it."""
-
-    class Static:
-        @staticmethod
-        @hookimpl
-        def track_event(event: object) -> str:
-            return "static"  # pragma: no cover — never called
-
     assert loaded(Static).calls_by_plugin("track_event")[0][0].endswith("Static")
 
 
@@ -333,13 +335,6 @@ def test_object_without_a_hook_function_is_an_error() -> None:
 
 def test_class_instead_of_an_instance_is_an_error() -> None:
     """Its methods could not be called. A class whose hooks are static or class methods is a plugin."""
-
-    class Static:
-        @staticmethod
-        @hookimpl
-        def track_event(event: object) -> str:
-            return "static"
-
     with pytest.raises(PluginError, match="is a class; register an instance of it"):
         loaded(Named)
     assert loaded(Static).call("track_event", datasette=None, event=None) == ["static"]

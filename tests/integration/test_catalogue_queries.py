@@ -15,8 +15,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from backends import Jaeger, wait_until
-from heliograph import Attribute, Event, Host, Settings, acting_as, hookimpl
+from heliograph import Attribute, Event, Host, Settings, acting_as
 from heliograph.schema.export.catalogue import catalogue
+from registrar import Registrar
 
 
 @dataclass
@@ -50,12 +51,6 @@ EXAMPLES = {
 }
 
 
-class Forum:
-    @hookimpl
-    def register_events(self):
-        return list(EXAMPLES)
-
-
 @pytest.mark.parametrize("event", EXAMPLES.values(), ids=lambda event: event.name)
 def test_query_finds_the_trace_of_the_example(jaeger: Jaeger, event: Event) -> None:
     """It finds no trace without such an event."""
@@ -64,7 +59,10 @@ def test_query_finds_the_trace_of_the_example(jaeger: Jaeger, event: Event) -> N
     provider = TracerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("tests")
-    with Host(Settings(secret=("s",)), plugins=[Forum()], tracer_provider=provider) as host, acting_as({"id": "root"}):
+    with (
+        Host(Settings(secret=("s",)), plugins=[Registrar(*EXAMPLES)], tracer_provider=provider) as host,
+        acting_as({"id": "root"}),
+    ):
         with tracer.start_as_current_span("request") as span:
             event.actor = {"id": "root"}
             host.track(event)

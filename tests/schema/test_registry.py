@@ -32,6 +32,11 @@ class First(Event):
 
 
 @dataclass
+class Child(First):
+    b: int = 2
+
+
+@dataclass
 class Middle(First):
     name = "middle"
 
@@ -121,10 +126,6 @@ def test_rejected_class_does_not_change_the_registry() -> None:
 
 def test_unregistered_subclass_has_the_schema_of_its_nearest_ancestor() -> None:
     """Datasette looks for an ancestor, too, but not for the nearest one first. Once registered, the subclass has its own."""
-
-    @dataclass
-    class Child(First):
-        b: int = 2
 
     @dataclass
     class Grandchild(Child):
@@ -240,10 +241,6 @@ def test_class_that_is_registered_during_a_look_up_replaces_the_ancestor(monkeyp
 
 def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
     """Their events are counted together."""
-
-    @dataclass
-    class Child(First):
-        b: int = 2
 
     registry = SchemaRegistry(namespace="app")
     registry.register(First)

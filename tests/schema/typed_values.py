@@ -15,6 +15,8 @@ import pydantic.dataclasses
 from hypothesis import strategies as st
 from typing_extensions import Required, TypedDict
 
+from values.boxes import Frozen, Struct
+
 
 class Color(enum.Enum):
     RED = "red"
@@ -73,15 +75,6 @@ Small = Annotated[int, msgspec.Meta(ge=0, le=2)]
 class Box(Generic[T]):
     content: T
     others: list[T]
-
-
-@dataclass(frozen=True)
-class Sealed(Generic[T]):
-    content: T
-
-
-class Struct(msgspec.Struct, Generic[T]):
-    content: T
 
 
 @dataclass
@@ -171,8 +164,8 @@ FITTING: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Box[Small], st.builds(Box, content=SMALL, others=st.lists(SMALL, max_size=2))),
     (Box[Point], st.builds(Box, content=POINTS, others=st.lists(POINTS, max_size=1))),
     (SmallBox, st.builds(SmallBox, content=SMALL, others=st.lists(SMALL, max_size=2))),
-    (Sealed[Small], st.builds(Sealed, content=SMALL)),
-    (list[Sealed[str]], st.lists(st.builds(Sealed, content=TEXTS), max_size=2)),
+    (Frozen[Small], st.builds(Frozen, content=SMALL)),
+    (list[Frozen[str]], st.lists(st.builds(Frozen, content=TEXTS), max_size=2)),
     (Struct[Box[str]], st.builds(Struct, content=st.builds(Box, content=TEXTS, others=st.just([])))),
     (Numbers, st.lists(SMALL, max_size=3).map(Numbers)),
     (Pair, st.builds(Pair, x=SMALL, y=TEXTS)),

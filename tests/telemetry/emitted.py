@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from heliograph import Event, Settings, Severity, Signal, hookimpl
+from heliograph import Event, Settings, Severity, Signal
+from registrar import Registrar
 
 
 @dataclass
@@ -21,10 +22,7 @@ class AnythingEvent(Event):
     other: Any = field(default="other")
 
 
-class Plugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [BanUserEvent, AnythingEvent]
+PLUGIN = Registrar(BanUserEvent, AnythingEvent)
 
 
 def only(*signals: Signal) -> Settings:

@@ -28,7 +28,6 @@ from heliograph import (
     Settings,
     Signal,
     acting_as,
-    hookimpl,
 )
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.schema.compile.event_class import compile_schema
@@ -39,7 +38,8 @@ from heliograph.telemetry.limits import MAX_ATTRIBUTES, limit_attributes
 from heliograph.telemetry.providers import Providers
 from heliograph.version import __version__
 from recorder import Telemetry, without_uid
-from telemetry.emitted import AnythingEvent, BanUserEvent, Plugin, only
+from registrar import Registrar
+from telemetry.emitted import PLUGIN, AnythingEvent, BanUserEvent, only
 
 ANYTHING_READER = EventReader(compile_schema(AnythingEvent, namespace="app"))
 
@@ -51,7 +51,7 @@ def nanoseconds(moment: dt.datetime) -> int:
 def test_event_is_a_log_record_with_an_event_name(telemetry: Telemetry) -> None:
     """Name, time, severity, body, attributes and scope are exactly as documented."""
     created = dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.timezone.utc)
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(BanUserEvent(user={"id": 1, "username": "bot"}, actor={"id": "root"}, created=created))
 
     [log] = telemetry.logs
@@ -79,12 +79,7 @@ def test_version_of_the_schema_is_an_attribute(telemetry: Telemetry) -> None:
     class VersionedEvent(Event, version="2"):
         name = "versioned"
 
-    class Versioned:
-        @hookimpl
-        def register_events(self) -> list[type]:
-            return [VersionedEvent]
-
-    with telemetry.host(Plugin(), Versioned()) as host:
+    with telemetry.host(PLUGIN, Registrar(VersionedEvent)) as host:
         host.track(VersionedEvent())
         host.track(AnythingEvent(other=None))
 
@@ -94,7 +89,7 @@ def test_version_of_the_schema_is_an_attribute(telemetry: Telemetry) -> None:
 def test_each_event_has_an_id_of_its_own(telemetry: Telemetry) -> None:
     """One event has one id in all its signals, and the next event has another."""
     event = AnythingEvent()
-    with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"):
+    with telemetry.host(PLUGIN) as host, telemetry.tracer.start_as_current_span("request"):
         host.track(event)
         host.track(event)
 
@@ -105,7 +100,7 @@ def test_each_event_has_an_id_of_its_own(telemetry: Telemetry) -> None:
 
 def test_log_signal_only(telemetry: Telemetry) -> None:
     """There is no span event if the setting names log records only."""
-    with telemetry.host(Plugin(), settings=only(Signal.LOG)) as host, telemetry.tracer.start_as_current_span("request"):
+    with telemetry.host(PLUGIN, settings=only(Signal.LOG)) as host, telemetry.tracer.start_as_current_span("request"):
         host.track(AnythingEvent())
 
     assert (len(telemetry.logs), telemetry.span_events) == (1, [])
@@ -125,7 +120,7 @@ def test_log_signal_only(telemetry: Telemetry) -> None:
 )
 def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, created: dt.datetime) -> None:
     """It is exact to the microsecond, in any time zone, up to the limits of OTLP."""
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(created=created))
 
     assert [log.log_record.timestamp for log in telemetry.logs] == [nanoseconds(created)]
@@ -135,7 +130,7 @@ def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, c
 def test_naive_time_is_in_utc(telemetry: Telemetry) -> None:
     """Datasette's own events have such times."""
     naive = dt.datetime(2026, 1, 2, 3, 4, 5, 6)
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(created=naive))
 
     assert [log.log_record.timestamp for log in telemetry.logs] == [nanoseconds(naive.replace(tzinfo=dt.timezone.utc))]
@@ -191,7 +186,7 @@ class Fractional:
 def test_time_that_otlp_cannot_represent_is_emitted_as_text(telemetry: Telemetry, created: Any, shown: str) -> None:
     """The timestamp is the time of the call."""
     before = time.time_ns()
-    with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"):
+    with telemetry.host(PLUGIN) as host, telemetry.tracer.start_as_current_span("request"):
         host.track(AnythingEvent(created=created))
 
     [(_, attributes)] = telemetry.events
@@ -205,7 +200,7 @@ def test_time_that_otlp_cannot_represent_is_emitted_as_text(telemetry: Telemetry
 
 def test_body_is_the_name_as_written(telemetry: Telemetry) -> None:
     """An event class without a message has a body too."""
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent())
 
     assert [log.log_record.body for log in telemetry.logs] == ["anything"]
@@ -213,7 +208,7 @@ def test_body_is_the_name_as_written(telemetry: Telemetry) -> None:
 
 def test_body_has_no_control_characters(telemetry: Telemetry) -> None:
     """Text that a user chose cannot control a terminal."""
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(BanUserEvent(user={"username": "a\x1b[31m\nb"}, actor={"id": "r\roo\tt"}))
 
     assert [log.log_record.body for log in telemetry.logs] == ["r\\roo\\tt banned a\\x1b[31m\\nb"]
@@ -221,7 +216,7 @@ def test_body_has_no_control_characters(telemetry: Telemetry) -> None:
 
 def test_body_contains_no_part_of_the_actor_that_is_not_exported(telemetry: Telemetry) -> None:
     """The message is filled from the protected attributes, not from the event."""
-    with telemetry.host(Plugin(), settings=Settings(actor=())) as host:
+    with telemetry.host(PLUGIN, settings=Settings(actor=())) as host:
         host.track(BanUserEvent(user={"username": "bot"}, actor={"id": "root"}))
 
     assert [log.log_record.body for log in telemetry.logs] == ["somebody banned bot"]
@@ -231,7 +226,7 @@ def test_body_contains_no_part_of_the_actor_that_is_not_exported(telemetry: Tele
 def test_ambient_actor_is_on_the_record(telemetry: Telemetry) -> None:
     """By default its email address is omitted, and never is there a part of its token."""
     actor = {"id": 7, "email": "SECRET", "token": "SECRET", "token_expires": 9, "_r": {"a": ["SECRET"]}}
-    with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request"), acting_as(actor):
+    with telemetry.host(PLUGIN) as host, telemetry.tracer.start_as_current_span("request"), acting_as(actor):
         host.track(AnythingEvent())
 
     assert {name for name in telemetry.events[0][1] if "app." not in name} == {"user.id"}
@@ -245,7 +240,7 @@ def test_ambient_actor_is_on_the_record(telemetry: Telemetry) -> None:
 def test_event_has_at_most_100_attributes_and_loses_none(telemetry: Telemetry) -> None:
     """Attributes beyond the limit are in one JSON object. The unique id is always an attribute of its own."""
     keys = [f"k{index}" for index in range(60)]
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(value=dict.fromkeys(keys, 1), other=dict.fromkeys(keys, 2)))
 
     [(_, attributes)] = telemetry.events
@@ -261,7 +256,7 @@ def test_event_has_at_most_100_attributes_and_loses_none(telemetry: Telemetry) -
 def test_overflow_begins_beyond_100_attributes(telemetry: Telemetry, count: int, has_overflow: bool) -> None:
     """99 properties and the id are exactly 100, which are emitted as they are."""
     values = {f"k{index}": 1 for index in range(50)}, {f"k{index}": 1 for index in range(count - 50)}
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(value=values[0], other=values[1]))
 
     [(_, attributes)] = telemetry.events
@@ -317,12 +312,7 @@ def test_event_class_without_actor_and_time_is_emitted(telemetry: Telemetry) -> 
         def properties(self) -> dict[str, object]:
             return {"size": self.size}
 
-    class Bring:
-        @hookimpl
-        def register_events(self) -> list[type]:
-            return [Bare]
-
-    with telemetry.host(Bring()) as host:
+    with telemetry.host(Registrar(Bare)) as host:
         host.track(Bare())  # type: ignore[arg-type]
 
     assert telemetry.events == [("app.bare", {"app.bare.size": 3})]
@@ -331,7 +321,7 @@ def test_event_class_without_actor_and_time_is_emitted(telemetry: Telemetry) -> 
 def test_event_with_none_as_its_time_has_no_time_as_text(telemetry: Telemetry) -> None:
     """It is absent, as every other `None`. The timestamp is the time of the call."""
     before = time.time_ns()
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(created=None))  # type: ignore[arg-type]
 
     [(_, attributes)] = telemetry.events
@@ -387,7 +377,7 @@ class BrokenEmitProvider(LoggerProvider):
 
 def test_missing_provider_is_logged_once_for_each_signal(warnings: pytest.LogCaptureFixture) -> None:
     """One warning names the signal and the ways to fix it, however many events are tracked. Nothing is raised."""
-    with Host(Settings(), plugins=[Plugin()]) as host:
+    with Host(Settings(), plugins=[PLUGIN]) as host:
         host.track(AnythingEvent())
         host.track(AnythingEvent())
 
@@ -405,7 +395,7 @@ def test_missing_provider_is_intended_where_telemetry_is_disabled(
     """Nothing is to be fixed then."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
 
-    with Host(Settings(), plugins=[Plugin()]) as host:
+    with Host(Settings(), plugins=[PLUGIN]) as host:
         host.track(AnythingEvent())
 
     assert warnings.records == []
@@ -414,7 +404,7 @@ def test_missing_provider_is_intended_where_telemetry_is_disabled(
 def test_no_op_provider_causes_no_warning(warnings: pytest.LogCaptureFixture) -> None:
     """It was set on purpose, to switch telemetry off."""
     host = Host(
-        Settings(), plugins=[Plugin()], logger_provider=NoOpLoggerProvider(), tracer_provider=NoOpTracerProvider()
+        Settings(), plugins=[PLUGIN], logger_provider=NoOpLoggerProvider(), tracer_provider=NoOpTracerProvider()
     )
     with host:
         host.track(AnythingEvent())
@@ -425,7 +415,7 @@ def test_no_op_provider_causes_no_warning(warnings: pytest.LogCaptureFixture) ->
 def test_provider_of_another_vendor_needs_the_api_only(telemetry: Telemetry) -> None:
     """Only `get_logger` and `emit` of the public API are called."""
     vendor = VendorLoggerProvider()
-    with telemetry.host(Plugin(), logger_provider=vendor) as host:
+    with telemetry.host(PLUGIN, logger_provider=vendor) as host:
         host.track(AnythingEvent(value=1))
         assert host.flush()
 
@@ -442,7 +432,7 @@ def test_logger_provider_that_fails_has_no_effect_on_the_program(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, provider: LoggerProvider
 ) -> None:
     """The failure is logged and counted, and the other signal is emitted."""
-    with telemetry.host(Plugin(), logger_provider=provider) as host:
+    with telemetry.host(PLUGIN, logger_provider=provider) as host:
         with telemetry.tracer.start_as_current_span("request"):
             host.track(AnythingEvent())
 
@@ -465,7 +455,7 @@ def test_full_outbox_is_raised_logged_and_counted(telemetry: Telemetry, warnings
         def get_logger(self, *args: Any, **kwargs: Any) -> Logger:
             return FullLogger()
 
-    with telemetry.host(Plugin(), logger_provider=FullProvider()) as host, pytest.raises(OutboxFull):
+    with telemetry.host(PLUGIN, logger_provider=FullProvider()) as host, pytest.raises(OutboxFull):
         host.track(AnythingEvent())
 
     assert telemetry.counts("heliograph.emit.failures") == {("heliograph.errors.OutboxFull", "log"): 1}
@@ -481,16 +471,10 @@ class OldEvent(Event, deprecated=Deprecated(renamed_to="app.new", emit_both=True
     count: int
 
 
-class OldPlugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [OldEvent]
-
-
 def test_renamed_event_is_emitted_under_both_names_with_two_ids(telemetry: Telemetry) -> None:
     """Receivers drop a second record with the same id. Both have the actor, the violations and the time as text."""
     event = OldEvent(count="one", actor={"id": "root"}, created="yesterday")  # type: ignore[arg-type]
-    with telemetry.host(OldPlugin()) as host:
+    with telemetry.host(Registrar(OldEvent)) as host:
         host.track(event)
 
     shared = {
@@ -517,12 +501,6 @@ class GreetedEvent(Event):
     by: Annotated[str | None, Attribute("user.name")] = None
 
 
-class GreetedPlugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [GreetedEvent]
-
-
 @pytest.mark.parametrize(
     ("actor", "expected"),
     [
@@ -535,7 +513,7 @@ def test_property_with_an_attribute_of_the_actor_is_below_the_event(
     telemetry: Telemetry, actor: dict[str, object] | None, expected: dict[str, object]
 ) -> None:
     """Its name does not depend on the keys that the actor has."""
-    with telemetry.host(GreetedPlugin()) as host:
+    with telemetry.host(Registrar(GreetedEvent)) as host:
         host.track(GreetedEvent(user="ada", by="bot", actor=actor))
 
     own = {"app.greeted.user": "ada", "app.greeted.by": "bot"}
@@ -579,7 +557,7 @@ def test_replayed_event_has_its_first_id_time_actor_and_span_only(telemetry: Tel
 
 def test_renamed_event_without_an_actor(telemetry: Telemetry) -> None:
     """Under both names it has no attributes of an actor."""
-    with telemetry.host(OldPlugin()) as host:
+    with telemetry.host(Registrar(OldEvent)) as host:
         host.track(OldEvent(count=1))
 
     assert telemetry.events == [("app.old", {"app.old.count": 1}), ("app.new", {"app.new.count": 1})]

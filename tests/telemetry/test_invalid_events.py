@@ -25,6 +25,7 @@ from heliograph.telemetry.metrics import Metrics
 from heliograph.telemetry.request_context import RequestContext
 from heliograph.values.privacy import PrivacyPolicy
 from recorder import Telemetry
+from registrar import Registrar
 
 SECRET = "c4n4ry"
 
@@ -212,14 +213,9 @@ def test_quarantine_keeps_only_what_may_be_exported(telemetry: Telemetry, tmp_pa
         card: Annotated[str, Attribute(privacy=Privacy.MASK)]
         pin: Annotated[str, Attribute(privacy=Privacy.DROP)]
 
-    class Payments:
-        @hookimpl
-        def register_events(self):
-            return [PaymentEvent]
-
     path = tmp_path / "aside.db"
     actor = {"id": "root", "email": SECRET, "token": SECRET}
-    with telemetry.host(Payments(), settings=settings("quarantine", path)) as host:
+    with telemetry.host(Registrar(PaymentEvent), settings=settings("quarantine", path)) as host:
         host.track(PaymentEvent(amount="one", card=SECRET, pin=SECRET, actor=actor))  # type: ignore[arg-type]
 
     with closing(sqlite3.connect(path)) as connection:
@@ -265,19 +261,13 @@ class OtherLoggedEvent(Event):
     count: int
 
 
-class LoggedPlugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [LoggedEvent, OtherLoggedEvent]
-
-
 @pytest.mark.parametrize("validation", [Validation.WARN, Validation.QUARANTINE])
 def test_violations_are_logged_once_for_each_class_and_kind(
     telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture, validation: Validation
 ) -> None:
     """The line has the path, and never a value."""
     settings = Settings(validation=validation, quarantine=tmp_path / "q.db", secret=("x",))
-    with telemetry.host(LoggedPlugin(), settings=settings) as host:
+    with telemetry.host(Registrar(LoggedEvent, OtherLoggedEvent), settings=settings) as host:
         for _ in range(100):
             host.track(LoggedEvent(count="canary", size=1))  # type: ignore[arg-type]
             host.track(LoggedEvent(count=1, size="canary"))  # type: ignore[arg-type]
@@ -301,7 +291,7 @@ def test_time_without_a_zone_is_reported_and_emitted(
 ) -> None:
     """It is never refused and never put into the quarantine; the time is taken for UTC."""
     settings = Settings(validation=validation, quarantine=tmp_path / "q.db", secret=("x",))
-    with telemetry.host(LoggedPlugin(), settings=settings) as host:
+    with telemetry.host(Registrar(LoggedEvent, OtherLoggedEvent), settings=settings) as host:
         for _ in range(3):
             host.track(OtherLoggedEvent(count=1, created=datetime(2026, 1, 2)))
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from heliograph import Event, Host, Settings, hookimpl
+from heliograph import Event, Host, Settings
 from heliograph.semconv import EVENT_OVERFLOW
 from heliograph.telemetry.limits import (
     MAX_ATTRIBUTES,
@@ -27,6 +27,7 @@ from heliograph.telemetry.limits import (
     limits_of_spans,
     warn_of_low_limits,
 )
+from registrar import Registrar
 
 ThirtyEvent = make_dataclass(
     "ThirtyEvent",
@@ -40,12 +41,6 @@ UID = "log.record.uid"
 Emitted = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
-class Plugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [ThirtyEvent]
-
-
 def emit(
     logger_provider: LoggerProvider, tracer_provider: TracerProvider, signals: str = "log,span_event", **fields: Any
 ) -> Emitted:
@@ -54,7 +49,9 @@ def emit(
     logger_provider.add_log_record_processor(SimpleLogRecordProcessor(logs))
     tracer_provider.add_span_processor(SimpleSpanProcessor(spans))
     settings = Settings(signals=signals, secret=("x",))  # type: ignore[arg-type]
-    with Host(settings, plugins=[Plugin()], logger_provider=logger_provider, tracer_provider=tracer_provider) as host:
+    with Host(
+        settings, plugins=[Registrar(ThirtyEvent)], logger_provider=logger_provider, tracer_provider=tracer_provider
+    ) as host:
         if signals == "log,span":
             host.track(ThirtyEvent(actor=ACTOR, **fields))
         else:

@@ -19,7 +19,7 @@ from opentelemetry.metrics import _internal as metrics_internal
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from heliograph import Deprecated, Event, hookimpl
+from heliograph import Deprecated, Event
 from heliograph.runtime.program_failures import ProgramCode
 from heliograph.schema.read.validation import ViolationKind
 from heliograph.semconv import DURATION_BUCKETS, EVENT_NAME, EVENTS, OWN_EVENTS, SCOPE
@@ -27,6 +27,7 @@ from heliograph.telemetry import metrics
 from heliograph.telemetry.metrics import ByMeterProvider, Tally, error_type, metrics_of
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
+from registrar import Registrar
 from threads import LIMIT_SECONDS
 
 TESTS = Path(__file__).parent.parent
@@ -42,15 +43,12 @@ class SecondEvent(Event):
     name = "second"
 
 
-class Plugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [FirstEvent, SecondEvent]
+PLUGIN = Registrar(FirstEvent, SecondEvent)
 
 
 def test_events_are_counted_by_name(telemetry: Telemetry) -> None:
     """The name of the event is the only attribute of the metric."""
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(PLUGIN) as host:
         host.track(FirstEvent(actor={"id": "root"}))
         host.track(FirstEvent())
         host.track(SecondEvent())
@@ -65,7 +63,7 @@ def test_events_are_counted_by_name(telemetry: Telemetry) -> None:
 
 def test_counters_begin_at_zero(telemetry: Telemetry) -> None:
     """Each registered event and each kind of failure has a series: an alert on an increase would miss the first failure of a new one."""
-    with telemetry.host(Plugin()):
+    with telemetry.host(PLUGIN):
         own = {(name,) for name in OWN_EVENTS}
         assert telemetry.zeros("heliograph.events") == {("app.first",), ("app.second",)} | own
         assert telemetry.zeros("heliograph.event.violations") == {(kind.value,) for kind in ViolationKind}
@@ -79,16 +77,11 @@ def test_counters_begin_at_zero(telemetry: Telemetry) -> None:
 def test_renamed_event_begins_at_zero_under_both_names(telemetry: Telemetry) -> None:
     """It is emitted under both."""
 
-    class Renamed:
-        @hookimpl
-        def register_events(self) -> list[type]:
-            return [MovedEvent]
-
     @dataclass
     class MovedEvent(Event, deprecated=Deprecated(renamed_to="app.gone", emit_both=True)):
         name = "moved"
 
-    with telemetry.host(Renamed()):
+    with telemetry.host(Registrar(MovedEvent)):
         zeros = telemetry.zeros("heliograph.events")
 
     assert zeros == {("app.moved",), ("app.gone",)} | {(name,) for name in OWN_EVENTS}
@@ -99,7 +92,7 @@ def test_hosts_that_share_a_meter_provider_share_the_counters(
 ) -> None:
     """No instrument is created twice: the SDK would warn, and export the counts of one of them only."""
     warnings.set_level("WARNING")
-    with telemetry.host(Plugin()) as one, telemetry.host(Plugin()) as other:
+    with telemetry.host(PLUGIN) as one, telemetry.host(PLUGIN) as other:
         one.track(FirstEvent())
         other.track(FirstEvent())
 
@@ -110,7 +103,7 @@ def test_hosts_that_share_a_meter_provider_share_the_counters(
 def test_hosts_with_different_meter_providers_count_separately() -> None:
     """Two providers share no count."""
     one, other = Telemetry(), Telemetry()
-    with one.host(Plugin()) as first, other.host(Plugin()):
+    with one.host(PLUGIN) as first, other.host(PLUGIN):
         first.track(FirstEvent())
 
     assert one.counts("heliograph.events") == {("app.first",): 1}

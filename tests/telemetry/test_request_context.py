@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import pytest
 
-from heliograph import Attribute, Event, Host, RequestActor, Settings, acting_as, default_actor, hookimpl, keep_context
+from heliograph import Attribute, Event, Host, RequestActor, Settings, acting_as, default_actor, keep_context
 from heliograph.errors import SettingsError
 from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import REQUEST_ATTRIBUTES
 from heliograph.telemetry.request_context import MAX_LENGTH, exported_value
 from recorder import Telemetry
+from registrar import Registrar
 
 ALL = tuple(map(str, REQUEST_ATTRIBUTES))
 VALUES = {
@@ -51,14 +52,8 @@ class VisitEvent(Event):
     path: Annotated[str | None, Attribute("url.path")]
 
 
-class Plugin:
-    @hookimpl
-    def register_events(self):
-        return [OrderEvent, VisitEvent]
-
-
 def host_with(telemetry: Telemetry, **settings: Any) -> Host:
-    return telemetry.host(Plugin(), settings=Settings(**{"context": ALL, **settings}))
+    return telemetry.host(Registrar(OrderEvent, VisitEvent), settings=Settings(**{"context": ALL, **settings}))
 
 
 def found(telemetry: Telemetry) -> list[dict[str, Any]]:
@@ -72,7 +67,7 @@ def found(telemetry: Telemetry) -> list[dict[str, Any]]:
 
 def test_nothing_is_exported_by_default(telemetry: Telemetry) -> None:
     """A program asks for it."""
-    with telemetry.host(Plugin()) as host, acting_as(Request()):
+    with telemetry.host(Registrar(OrderEvent, VisitEvent)) as host, acting_as(Request()):
         host.track(OrderEvent(total=1))
     assert found(telemetry) == [{}]
 

@@ -12,12 +12,12 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Trace
 
 from heliograph import Host, Settings, Signal
 from recorder import Telemetry, without_uid
-from telemetry.emitted import AnythingEvent, BanUserEvent, Plugin, only
+from telemetry.emitted import PLUGIN, AnythingEvent, BanUserEvent, only
 
 
 def test_event_inside_a_span_is_also_a_span_event(telemetry: Telemetry) -> None:
     """The span event has the same name, time, id and attributes, and its name as one more. The log record has the ids of that span."""
-    with telemetry.host(Plugin()) as host, telemetry.tracer.start_as_current_span("request") as span:
+    with telemetry.host(PLUGIN) as host, telemetry.tracer.start_as_current_span("request") as span:
         host.track(BanUserEvent(user={"id": 1}))
 
     [record] = [log.log_record for log in telemetry.logs]
@@ -54,7 +54,7 @@ def test_event_is_no_span_event_twice_with_the_bridge_of_opentelemetry(
     """The bridge makes it, so heliograph makes none. A span is only made where none is recording."""
     telemetry.logger_provider.add_log_record_processor(bridge())
     settings = Settings(signals="log,span_event,span")
-    with telemetry.host(Plugin(), settings=settings) as host, telemetry.tracer.start_as_current_span("work"):
+    with telemetry.host(PLUGIN, settings=settings) as host, telemetry.tracer.start_as_current_span("work"):
         host.track(BanUserEvent(user={"id": 1}))
     [span] = telemetry.spans
     [event] = span.events
@@ -66,7 +66,7 @@ def test_event_is_no_span_event_twice_with_the_bridge_of_opentelemetry(
 def test_span_event_may_only_refer_to_the_log_record(telemetry: Telemetry) -> None:
     """It has the same unique id, and the name for backends that cannot search for names of span events."""
     with (
-        telemetry.host(Plugin(), settings=Settings(span_event="reference")) as host,
+        telemetry.host(PLUGIN, settings=Settings(span_event="reference")) as host,
         telemetry.tracer.start_as_current_span("request"),
     ):
         host.track(BanUserEvent(user={"id": 1, "username": "bot"}, actor={"id": "root"}))
@@ -83,7 +83,7 @@ def test_span_event_may_only_refer_to_the_log_record(telemetry: Telemetry) -> No
 def test_span_event_has_everything_if_there_is_no_log_record(telemetry: Telemetry, signals: str) -> None:
     """There would be nothing that it could refer to: logs are not wanted, or have no provider."""
     settings = Settings(span_event="reference", signals=signals)
-    host = Host(settings, plugins=[Plugin()], tracer_provider=telemetry.tracer_provider)
+    host = Host(settings, plugins=[PLUGIN], tracer_provider=telemetry.tracer_provider)
     with host, telemetry.tracer.start_as_current_span("request"):
         host.track(BanUserEvent(user={"id": 1}))
 
@@ -93,7 +93,7 @@ def test_span_event_has_everything_if_there_is_no_log_record(telemetry: Telemetr
 
 def test_span_event_signal_only(telemetry: Telemetry) -> None:
     """There is no log record if the setting names span events only."""
-    with telemetry.host(Plugin(), settings=only(Signal.SPAN_EVENT)) as host:
+    with telemetry.host(PLUGIN, settings=only(Signal.SPAN_EVENT)) as host:
         with telemetry.tracer.start_as_current_span("request"):
             host.track(AnythingEvent())
         host.track(AnythingEvent())
@@ -104,7 +104,7 @@ def test_span_event_signal_only(telemetry: Telemetry) -> None:
 def test_span_signal_makes_a_span_if_no_span_is_recording(telemetry: Telemetry) -> None:
     """Outside any span, the event is a span without duration. Inside a span, it is a span event."""
     created = dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
-    with telemetry.host(Plugin(), settings=only(Signal.SPAN, Signal.SPAN_EVENT)) as host:
+    with telemetry.host(PLUGIN, settings=only(Signal.SPAN, Signal.SPAN_EVENT)) as host:
         with telemetry.tracer.start_as_current_span("request"):
             host.track(AnythingEvent())
         host.track(AnythingEvent(value=3, created=created))
@@ -118,7 +118,7 @@ def test_span_signal_makes_a_span_if_no_span_is_recording(telemetry: Telemetry) 
 
 def test_span_signal_without_span_events_makes_a_child(telemetry: Telemetry) -> None:
     """If the setting does not name span events, the event is a child of the current span."""
-    with telemetry.host(Plugin(), settings=only(Signal.SPAN)) as host:
+    with telemetry.host(PLUGIN, settings=only(Signal.SPAN)) as host:
         with telemetry.tracer.start_as_current_span("request") as request:
             host.track(AnythingEvent())
 
@@ -131,7 +131,7 @@ def test_span_signal_without_span_events_makes_a_child(telemetry: Telemetry) -> 
 def test_span_that_is_not_recording_gets_no_event(telemetry: Telemetry) -> None:
     """An unsampled request has no span event, but the log record has its ids."""
     context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(0))
-    with telemetry.host(Plugin()) as host, trace.use_span(NonRecordingSpan(context)):
+    with telemetry.host(PLUGIN) as host, trace.use_span(NonRecordingSpan(context)):
         host.track(AnythingEvent())
 
     assert [(log.log_record.trace_id, log.log_record.span_id) for log in telemetry.logs] == [(1, 2)]
@@ -156,7 +156,7 @@ class BrokenSpan(NonRecordingSpan):
 
 def test_tracer_provider_suffices_for_span_events(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
     """A program that sets only a TracerProvider has span events, and one warning about log records."""
-    host = Host(Settings(), plugins=[Plugin()], tracer_provider=telemetry.tracer_provider)
+    host = Host(Settings(), plugins=[PLUGIN], tracer_provider=telemetry.tracer_provider)
     with host, telemetry.tracer.start_as_current_span("request"):
         host.track(AnythingEvent())
         host.track(AnythingEvent())
@@ -168,7 +168,7 @@ def test_tracer_provider_suffices_for_span_events(telemetry: Telemetry, warnings
 def test_tracer_provider_that_fails_has_no_effect_on_the_program(telemetry: Telemetry) -> None:
     """The log record is emitted, and the failure is counted for the signal of the settings."""
     settings = Settings(signals=frozenset(Signal))
-    with telemetry.host(Plugin(), settings=settings, tracer_provider=BrokenTracerProvider()) as host:
+    with telemetry.host(PLUGIN, settings=settings, tracer_provider=BrokenTracerProvider()) as host:
         host.track(AnythingEvent())
         with trace.use_span(BrokenSpan()):
             host.track(AnythingEvent())
@@ -179,7 +179,7 @@ def test_tracer_provider_that_fails_has_no_effect_on_the_program(telemetry: Tele
 
 def test_failure_of_a_span_is_counted_as_a_span(telemetry: Telemetry) -> None:
     """The settings name spans and no span events."""
-    with telemetry.host(Plugin(), settings=only(Signal.SPAN), tracer_provider=BrokenTracerProvider()) as host:
+    with telemetry.host(PLUGIN, settings=only(Signal.SPAN), tracer_provider=BrokenTracerProvider()) as host:
         host.track(AnythingEvent())
 
     assert telemetry.counts("heliograph.emit.failures") == {("RuntimeError", "span"): 1}

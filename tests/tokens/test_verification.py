@@ -15,11 +15,12 @@ import pytest
 from datasette.app import Datasette
 from opentelemetry.trace import SpanKind
 
-from heliograph import Event, Settings, TokenExpired, TokenInvalid, TokenRevoked, acting_as, hookimpl
+from heliograph import Event, Settings, TokenExpired, TokenInvalid, TokenRevoked, acting_as
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.tokens.traced import trace_handlers
 from heliograph.tokens.verification import token_id_of
 from recorder import SECRET, Telemetry
+from registrar import Registrar
 from tokens.scripted import TOKEN, Handlers, Scripted, host_with, token_telemetry
 
 pytestmark = pytest.mark.anyio
@@ -308,15 +309,9 @@ class SaleEvent(Event):
     price: int
 
 
-class Sales:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [SaleEvent]
-
-
 async def test_events_carry_the_token(telemetry: Telemetry) -> None:
     """They do so whatever keys of the actor are exported. Another actor inside has none."""
-    async with telemetry.host(Sales(), settings=Settings(secret=(SECRET,), actor=())) as host:
+    async with telemetry.host(Registrar(SaleEvent), settings=Settings(secret=(SECRET,), actor=())) as host:
         actor = await host.verify_token(await host.create_token("alice"))
         assert actor is not None
         with acting_as(actor):
@@ -333,7 +328,7 @@ async def test_events_carry_the_token(telemetry: Telemetry) -> None:
 async def test_events_name_a_handler_that_verified_a_token(telemetry: Telemetry) -> None:
     """It is found by the key `token` of its actors. A handler that is not known yet is not named."""
     actor = {"id": "a", "token": "mine", "token_id": "t1"}
-    async with telemetry.host(Sales(), Handlers([Named("one", actor)])) as host:
+    async with telemetry.host(Registrar(SaleEvent), Handlers([Named("one", actor)])) as host:
         await host.track_event(SaleEvent(price=1, actor=actor))
         await host.verify_token(TOKEN)
         await host.track_event(SaleEvent(price=2, actor=actor))

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
-import attrs
-import msgspec
 import pytest
 from typing_extensions import TypedDict, TypeVarTuple, Unpack
 
@@ -21,6 +19,7 @@ from heliograph.values.declared_attributes import attributes_in
 from heliograph.values.fields import field_hints
 from heliograph.values.forms import protected_form_of
 from heliograph.values.privacy import PrivacyPolicy
+from values.boxes import Attrs, Box, DictAttrs, Frozen, FrozenAttrs, Slotted, Struct
 
 POLICY = PrivacyPolicy(key="key")
 CANARY = "s3cr3t-c4n4ry"
@@ -29,40 +28,6 @@ T = TypeVar("T")
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 Secret = Annotated[str, MASK]
-
-
-@dataclass
-class Box(Generic[T]):
-    content: T
-
-
-@dataclass(frozen=True)
-class Frozen(Generic[T]):
-    content: T
-
-
-@dataclass(slots=True)
-class Slotted(Generic[T]):
-    content: T
-
-
-class Struct(msgspec.Struct, Generic[T]):
-    content: T
-
-
-@attrs.define
-class Attrs(Generic[T]):
-    content: T
-
-
-@attrs.frozen(slots=False)
-class FrozenAttrs(Generic[T]):
-    content: T
-
-
-@attrs.define(slots=False)
-class DictAttrs(Generic[T]):
-    content: T
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, make_dataclass
 from types import SimpleNamespace
-from typing import Annotated, Generic, NewType, TypeVar
+from typing import Annotated, NewType, TypeVar
 
 from heliograph import Attribute, Privacy
 from heliograph.values.declared_attributes import attributes_in, declared_privacy, merge_declarations
 from heliograph.values.stored import MAX_CACHED_CLASSES
-from values.test_fields import DROP, MASK, Derived, Secret, T
+from values.boxes import Box
+from values.test_fields import DROP, MASK, Derived, Secret
 
 
 def test_attributes_are_found_at_any_depth_once() -> None:
@@ -62,11 +63,6 @@ def test_cache_is_bounded() -> None:
 
     assert declared_privacy.cache_info().currsize <= MAX_CACHED_CLASSES
     declared_privacy.cache_clear()
-
-
-@dataclass
-class Box(Generic[T]):
-    content: T
 
 
 @dataclass

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import TypedDict
 
-from heliograph import Attribute, Event, Host, Privacy, Settings, Validation, acting_as, hookimpl
+from heliograph import Attribute, Event, Host, Privacy, Settings, Validation, acting_as
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
 from recorder import Telemetry
+from registrar import Registrar
 from schema.private_events import KEY, POLICY, SECRET, Card, PaidEvent, Person, hashed
 
 
@@ -66,12 +67,7 @@ def test_privacy_that_is_none_exports_nothing(telemetry: Telemetry) -> None:
         pin: Annotated[str, Attribute(privacy="secret")] = SECRET  # type: ignore[arg-type]
         size: int = 1
 
-    class Shop:
-        @hookimpl
-        def register_events(self):
-            return [PaidEvent]
-
-    with telemetry.host(Shop(), settings=Settings(secret=("x",))) as host:
+    with telemetry.host(Registrar(PaidEvent), settings=Settings(secret=("x",))) as host:
         host.track(PaidEvent(person=Person("Ada"), anything=Odd()))
 
     [(_, attributes)] = telemetry.events
@@ -127,13 +123,8 @@ def test_default_drop_exports_only_declared_fields(telemetry: Telemetry) -> None
         hidden: str = SECRET
         inner: dict = field(default_factory=lambda: {"x": SECRET})
 
-    class Plugin:
-        @hookimpl
-        def register_events(self):
-            return [DeniedEvent]
-
     settings = Settings(secret=("x",), privacy_default="drop", actor=("*", "id"))
-    with telemetry.host(Plugin(), settings=settings) as host:
+    with telemetry.host(Registrar(DeniedEvent), settings=settings) as host:
         host.track(DeniedEvent(shown="here", actor={"id": "root", "name": SECRET}))
 
     assert telemetry.events == [("app.denied", {"app.denied.shown": "here", "user.id": "root"})]
@@ -184,12 +175,7 @@ def test_name_of_a_dropped_field_without_a_value_is_not_exported(
     hints = [(name, hint) for name, (hint, _) in fields.items()]
     event_class: Any = make_dataclass("HauntedEvent", hints, bases=(Event,), namespace={"name": "haunted"})
 
-    class Plugin:
-        @hookimpl
-        def register_events(self):
-            return [event_class]
-
-    with telemetry.host(Plugin(), settings=Settings(secret=("x",), validation=validation)) as host:
+    with telemetry.host(Registrar(event_class), settings=Settings(secret=("x",), validation=validation)) as host:
         host.track(event_class(**{name: value for name, (_, value) in fields.items()}))
 
     [(_, attributes)] = telemetry.events
@@ -229,11 +215,6 @@ PLACES = st.fixed_dictionaries(
 def shops() -> Iterator[dict[Validation, tuple[Telemetry, Host]]]:
     """A host for each validation, with the telemetry that it exports."""
 
-    class Shop:
-        @hookimpl
-        def register_events(self):
-            return [PaidEvent]
-
     with ExitStack() as stack:
         by_validation = {}
         for validation in (Validation.OFF, Validation.WARN):
@@ -246,7 +227,8 @@ def shops() -> Iterator[dict[Validation, tuple[Telemetry, Host]]]:
                 signals="log,span_event,span",
                 actor=("*", "name:hash", "card:mask"),
             )
-            by_validation[validation] = telemetry, stack.enter_context(telemetry.host(Shop(), settings=settings))
+            host = stack.enter_context(telemetry.host(Registrar(PaidEvent), settings=settings))
+            by_validation[validation] = telemetry, host
         yield by_validation
 
 
@@ -275,13 +257,8 @@ def test_secrets_in_protected_places_are_not_exported(
 def test_violations_contain_no_value(caplog: pytest.LogCaptureFixture, telemetry: Telemetry) -> None:
     """They have a kind and a path, and the path has no key that the event chose."""
 
-    class Shop:
-        @hookimpl
-        def register_events(self):
-            return [PaidEvent]
-
     caplog.set_level(logging.DEBUG)
-    with telemetry.host(Shop()) as host:
+    with telemetry.host(Registrar(PaidEvent)) as host:
         host.track(PaidEvent(person=SECRET, cards={SECRET: SECRET}, by_name={SECRET: SECRET}))  # type: ignore[arg-type]
 
     assert telemetry.logs[0].log_record.attributes["heliograph.event.violations"] == (  # type: ignore[index]

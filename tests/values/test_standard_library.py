@@ -179,6 +179,11 @@ def test_row_of_a_database_is_flattened_by_column() -> None:
     assert form_of(row) == {"a": 1, "b": "x"}
 
 
+class Bits(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
 def test_members_of_flags_and_enums_are_read_as_they_are_stored() -> None:
     """A `value` that a class overrides is not called."""
 
@@ -189,19 +194,11 @@ def test_members_of_flags_and_enums_are_read_as_they_are_stored() -> None:
         def value(self) -> str:
             raise AssertionError
 
-    class Bits(enum.IntFlag):
-        READ = 1
-        WRITE = 2
-
     assert form_of([Odd.A, Bits.READ | Bits.WRITE, Bits(0)]) == ["a", 3, 0]
 
 
 def test_complement_of_a_flag_is_the_other_flags() -> None:
     """Python 3.10 keeps it as a negative number."""
-
-    class Bits(enum.IntFlag):
-        READ = 1
-        WRITE = 2
 
     negative = int.__new__(Bits, -2)
     negative._value_ = -2

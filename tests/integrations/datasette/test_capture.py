@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from heliograph import Event, Host, Settings, hookimpl
+from heliograph import Event, Host, Settings
 from heliograph.testing import capture, problems_of
 from recorder import SECRET, Telemetry
+from registrar import Registrar
 
 pytestmark = pytest.mark.anyio
 
@@ -17,14 +18,6 @@ pytestmark = pytest.mark.anyio
 class Viewed(Event, namespace="shop"):
     name = "viewed"
     report: str
-
-
-class Reports:
-    """A plugin with one event."""
-
-    @hookimpl
-    def register_events(self):
-        return [Viewed]
 
 
 async def test_events_and_tokens_of_one_datasette(telemetry: Telemetry, instances) -> None:
@@ -46,7 +39,7 @@ async def test_events_and_tokens_of_one_datasette(telemetry: Telemetry, instance
 
 async def test_plugin_that_conforms(instances) -> None:
     """Only the plugin's own events have to be emitted, and none of Datasette's core."""
-    datasette = await instances(Reports())
+    datasette = await instances(Registrar(Viewed))
     with capture(datasette) as unused:
         pass
     with capture(datasette) as captured:

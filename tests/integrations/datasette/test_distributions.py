@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from datasette import hookimpl
 from datasette.events import Event
 from datasette.plugins import pm
 
 from heliograph.integrations.datasette.distributions import namespace_of
+from registrar import Registrar
 
 Install = Callable[[str, str, str], type]
 
@@ -88,12 +88,7 @@ async def test_event_of_an_installed_plugin(instances, telemetry, install: Insta
 
     Odd.__module__ = "datasette_cron"
 
-    class Plugin:
-        @hookimpl
-        def register_events(self) -> list[type]:
-            return [ran, Odd]
-
-    instance = await instances(Plugin())
+    instance = await instances(Registrar(ran, Odd))
     await instance.track_event(ran(actor=None, job="a"))
     await instance.track_event(Odd(actor=None, job="b"))
 

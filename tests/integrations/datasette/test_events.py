@@ -18,6 +18,7 @@ from heliograph.quarantine.store import Quarantine
 from heliograph.semconv import SCOPE
 from heliograph.tokens.events import TOKEN_EVENTS
 from recorder import DeferringStore, Telemetry
+from registrar import Registrar
 
 pytestmark = pytest.mark.anyio
 
@@ -128,17 +129,6 @@ class FirstEvent(DatasetteEvent):
 class SecondEvent(DatasetteEvent):
     name = "same-name"
     second: int
-
-
-class Registrar:
-    """A plugin that registers event classes."""
-
-    def __init__(self, *event_classes: type) -> None:
-        self._event_classes = event_classes
-
-    @hookimpl
-    def register_events(self):
-        return list(self._event_classes)
 
 
 class Failing:

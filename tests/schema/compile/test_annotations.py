@@ -9,7 +9,7 @@ import enum
 import ipaddress
 import uuid
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, NewType, TypedDict, TypeVar
 
 import msgspec
 import pytest
@@ -40,11 +40,8 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
 )
-
-
-class Color(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
+from schema.typed_values import Color
+from values.boxes import Box
 
 
 class Deep(enum.Enum):
@@ -73,11 +70,6 @@ class MaskedPair(NamedTuple):
 
 
 T = TypeVar("T")
-
-
-@dataclass
-class Box(Generic[T]):
-    content: T
 
 
 @dataclass

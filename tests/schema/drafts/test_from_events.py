@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drafted import schemas_of
-from heliograph import Attribute, Event, Privacy, Settings, Severity, acting_as, hookimpl
+from heliograph import Attribute, Event, Privacy, Settings, Severity, acting_as
 from heliograph.schema.drafts.from_events import RecordedEvent, drafts_of_recorded
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.values.attributes import MAX_KEYS
 from heliograph.values.privacy import MASKED
 from recorder import Telemetry
+from registrar import Registrar
 from schema.typed_values import FITTING
 
 
@@ -279,17 +280,14 @@ class SaleEvent(Event, namespace="shop", version="1", severity=Severity.ERROR):
     why: str | None = None
 
 
-class Shop:
-    @hookimpl
-    def register_events(self):
-        return [SaleEvent]
-
-
 def test_recorded_events_give_a_class_like_their_own() -> None:
     """Types, requirement, privacy, severity and version are the same, as far as events show them."""
     telemetry = Telemetry()
     now = dt.datetime.now(dt.timezone.utc)
-    with telemetry.host(Shop(), settings=Settings(secret=("s",), privacy_key="k")) as host, acting_as({"id": "root"}):
+    with (
+        telemetry.host(Registrar(SaleEvent), settings=Settings(secret=("s",), privacy_key="k")) as host,
+        acting_as({"id": "root"}),
+    ):
         host.track(SaleEvent(total=1, at=now, customer=Customer(1, "Ada"), tags=["a"]))
         host.track(SaleEvent(total=2, at=now, customer=Customer(2, "Bob"), tags=["b"], why="x"))
     records = [each.log_record for each in telemetry.logs]
@@ -326,12 +324,7 @@ def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) 
     events = data.draw(st.lists(st.builds(cls, *(values for _, values in pairs)), min_size=1, max_size=3))
     telemetry = Telemetry()
 
-    class Plugin:
-        @hookimpl
-        def register_events(self):
-            return [cls]
-
-    with telemetry.host(Plugin()) as host:
+    with telemetry.host(Registrar(cls)) as host:
         for event in events:
             host.track(event)
     found = [recorded(dict(each.log_record.attributes), "app.e") for each in telemetry.logs]

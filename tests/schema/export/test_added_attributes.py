@@ -6,10 +6,11 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from heliograph import Event, Settings, hookimpl
+from heliograph import Event, Settings
 from heliograph.schema import conventions
 from heliograph.schema.export.added_attributes import ADDED
 from recorder import Telemetry
+from registrar import Registrar
 
 
 @dataclass
@@ -17,12 +18,6 @@ class BusyEvent(Event, namespace="shop", version="1"):
     name = "busy"
     total: int
     extra: Any = None
-
-
-class Plugin:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [BusyEvent]
 
 
 def test_every_added_attribute_is_defined() -> None:
@@ -36,7 +31,7 @@ def test_events_have_no_other_attributes(telemetry: Telemetry) -> None:
     actor = {"id": 1, "name": "n", "full_name": "f", "roles": ["r"], "email": "e", "team": "t"}
     actor |= {"token": "dstok", "token_id": "2c0caabb24ac"}
     settings = Settings(actor=("id", "name", "full_name", "roles", "email", "team"), validation="warn")
-    with telemetry.host(Plugin(), settings=settings) as host:
+    with telemetry.host(Registrar(BusyEvent), settings=settings) as host:
         host.track(BusyEvent(actor=actor, total="x", extra={f"k{i}": i for i in range(200)}))  # type: ignore[arg-type]
         host.track(BusyEvent(actor=actor, total=1, created=dt.datetime(1, 1, 1, tzinfo=dt.timezone.utc)))
 

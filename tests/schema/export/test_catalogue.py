@@ -9,17 +9,12 @@ from typing import Annotated, Any, Literal
 import pytest
 from msgspec import Meta
 
-from heliograph import Attribute, Deprecated, Event, Privacy, Settings, acting_as, hookimpl
+from heliograph import Attribute, Deprecated, Event, Privacy, Settings, acting_as
 from heliograph.schema.export.catalogue import catalogue
 from recorder import Telemetry, without_uid
+from registrar import Registrar
 from schema.export.pages import BanEvent, Customer, OrderEvent, schema
 from schema.typed_values import Color, Point
-
-
-class Shop:
-    @hookimpl
-    def register_events(self):
-        return [OrderEvent]
 
 
 def test_an_entry_has_all_facts() -> None:
@@ -49,7 +44,7 @@ def test_the_example_is_what_a_host_emits() -> None:
     with acting_as({"id": "root"}):
         event = OrderEvent(total=1250, customer=Customer("<name>"), lines={"<key>": 1}, note="secret", sql="select 1")
     telemetry = Telemetry()
-    with telemetry.host(Shop(), settings=Settings(secret=("s",), privacy_key="example")) as host:
+    with telemetry.host(Registrar(OrderEvent), settings=Settings(secret=("s",), privacy_key="example")) as host:
         with telemetry.tracer.start_as_current_span("request"):
             host.track(event)
     log, span_event = telemetry.logs[0].log_record, telemetry.span_events[0]

@@ -23,7 +23,8 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation
 from schema.export.weaver_reader import read_v1, read_v2
 from schema.shop_events import BanEvent, OrderEvent, schemas
-from schema.typed_values import FITTING, Box, Numbers, Permission, Sealed, Struct
+from schema.typed_values import FITTING, Box, Numbers, Permission
+from values.boxes import Frozen, Struct
 
 
 def test_the_registry_has_what_the_classes_declare() -> None:
@@ -261,8 +262,8 @@ def test_arguments_of_type_parameters_are_declared() -> None:
     fields = [
         ("x", Struct[Annotated[float, Attribute("shop.box.size", unit="m")]]),
         ("w", Box[float]),
-        ("y", Sealed[masked]),
-        ("z", Sealed),
+        ("y", Frozen[masked]),
+        ("z", Frozen),
         ("numbers", Numbers),
     ]
     cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})

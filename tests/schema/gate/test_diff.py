@@ -28,13 +28,9 @@ from heliograph.schema.gate.lock import (
     lock_of,
 )
 from schema.typed_values import FITTING
+from values.boxes import Box
 
 T = TypeVar("T")
-
-
-@dataclass
-class Box(Generic[T]):
-    content: T
 
 
 class Tags(list[Annotated[str, Attribute(privacy=Privacy.MASK)]]):

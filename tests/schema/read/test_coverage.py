@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from heliograph import Event, hookimpl
+from heliograph import Event
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.coverage import CoverageRecorder
 from heliograph.schema.read.validation import Violation, ViolationKind
 from recorder import Telemetry
+from registrar import Registrar
 from threads import LIMIT_SECONDS, join
 
 
@@ -23,12 +24,6 @@ class SeenEvent(Event, namespace="shop", version="1"):
     note: str | None = None
     user: dict | None = None
     tags: list[str] = field(default_factory=list)
-
-
-class Shop:
-    @hookimpl
-    def register_events(self):
-        return [SeenEvent]
 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
@@ -42,7 +37,7 @@ def seen(seconds: float, **fields: object) -> SeenEvent:
 
 def test_nothing_was_seen_yet(telemetry: Telemetry) -> None:
     """Every declared event and attribute is listed as unseen."""
-    with telemetry.host(Shop()) as host:
+    with telemetry.host(Registrar(SeenEvent)) as host:
         [(name, coverage)] = host.schemas.coverage().items()
 
     assert name == "shop.seen@1"
@@ -52,7 +47,7 @@ def test_nothing_was_seen_yet(telemetry: Telemetry) -> None:
 
 def test_attributes_of_events_are_seen(telemetry: Telemetry) -> None:
     """A dict is seen by any of its keys. A field that is always `None` is not seen."""
-    with telemetry.host(Shop()) as host:
+    with telemetry.host(Registrar(SeenEvent)) as host:
         host.track(seen(0))
         host.track(seen(0.3, user={"id": 1}))
         host.track(seen(5))
@@ -70,7 +65,7 @@ def test_attributes_of_events_are_seen(telemetry: Telemetry) -> None:
 
 def test_violations_are_counted_by_kind(telemetry: Telemetry) -> None:
     """The numbers are those of the metric."""
-    with telemetry.host(Shop()) as host:
+    with telemetry.host(Registrar(SeenEvent)) as host:
         host.track(seen(0, number="one", note=3))
         host.track(seen(0, number=None))
         coverage = host.schemas.coverage()["shop.seen@1"]

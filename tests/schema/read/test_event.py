@@ -23,6 +23,7 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.values.privacy import PrivacyPolicy
+from values.boxes import Box, Frozen
 
 POLICY = PrivacyPolicy(key="key")
 SECRET = "s3cr3t-c4n4ry"
@@ -519,11 +520,6 @@ class ChangedEvent(Event, Generic[T], message="now {new}"):
 
 
 @dataclass
-class Box(Generic[T]):
-    content: T
-
-
-@dataclass
 class SecretChangedEvent(ChangedEvent[Masked]):
     name = "secret-changed"
 
@@ -651,11 +647,6 @@ class Boxes(dict[str, Box[Masked]]):
     pass
 
 
-@dataclass(frozen=True)
-class Sealed(Generic[T]):
-    content: T
-
-
 @dataclass
 class Outer:
     box: Box[Masked]
@@ -679,11 +670,11 @@ def attributes_and_violations(hint: Any, value: object) -> tuple[dict[str, Any],
         (Tags | None, [SECRET], {"app.e.x": "<masked>"}),
         (Boxes, {"a": {"content": SECRET}}, {"app.e.x.a.content": "<masked>"}),
         (Named, Named([SECRET]), {}),
-        (Sealed[str], Sealed("a"), {"app.e.x.content": "a"}),
-        (list[Sealed[str]], [Sealed("a")], {"app.e.x": '[{"content":"a"}]'}),
-        (Sealed, Sealed("a"), {"app.e.x.content": "<masked>"}),
-        (Any, Sealed[Masked](SECRET), {"app.e.x.content": "<masked>"}),
-        (dict[str, Any] | Sealed[str], {"a": Sealed[Masked](SECRET)}, {"app.e.x": '{"a":{"content":"<masked>"}}'}),
+        (Frozen[str], Frozen("a"), {"app.e.x.content": "a"}),
+        (list[Frozen[str]], [Frozen("a")], {"app.e.x": '[{"content":"a"}]'}),
+        (Frozen, Frozen("a"), {"app.e.x.content": "<masked>"}),
+        (Any, Frozen[Masked](SECRET), {"app.e.x.content": "<masked>"}),
+        (dict[str, Any] | Frozen[str], {"a": Frozen[Masked](SECRET)}, {"app.e.x": '{"a":{"content":"<masked>"}}'}),
         (Box[str], Box[Masked](SECRET), {"app.e.x.content": "<masked>"}),
         (Outer, Outer(Box(SECRET)), {"app.e.x.box.content": "<masked>", "app.e.x.number": 1}),
         (Any, Outer(Box(SECRET)), {"app.e.x.box.content": "<masked>", "app.e.x.number": 1}),

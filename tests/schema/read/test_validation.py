@@ -8,7 +8,7 @@ import decimal
 import enum
 import uuid
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any, Literal, NamedTuple, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import msgspec
 import pytest
@@ -40,6 +40,7 @@ from heliograph.schema.read.validation import (
     violations_of,
     violations_of_fields,
 )
+from schema.typed_values import Access, Node, Pair
 
 
 class Color(enum.Enum):
@@ -52,17 +53,7 @@ class Permission(enum.IntFlag):
     READ_WRITE = 3
 
 
-class Access(enum.Flag):
-    SEE = 1
-    EDIT = 4
-
-
 Many: Any = enum.IntFlag("Many", list("abcdefg"))
-
-
-class Pair(NamedTuple):
-    left: int
-    right: str
 
 
 class Options(TypedDict, total=False):
@@ -73,12 +64,6 @@ class Options(TypedDict, total=False):
 class Item:
     sku: str
     count: Annotated[int, msgspec.Meta(ge=1)] = 1
-
-
-@dataclass
-class Tree:
-    value: int
-    below: list[Tree] = field(default_factory=list)
 
 
 def violations(hint: Any, value: object) -> list[str]:
@@ -177,7 +162,7 @@ NOW = dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)
         (Item, {"count": 0}, ["required-missing: x.sku", "constraint-violated: x.count"]),
         (Item, [], MISMATCH),
         (list[Item], [Item("a"), Item(3)], ["datatype-mismatch: x[1].sku"]),  # type: ignore[arg-type]
-        (Tree, Tree(1, [Tree(2, [Tree("a")])]), ["datatype-mismatch: x.below[0].below[0].value"]),  # type: ignore[arg-type]
+        (Node, Node(1, [Node(2, [Node("a", [])])]), ["datatype-mismatch: x.children[0].children[0].value"]),  # type: ignore[arg-type]
         (int | str, 1.5, MISMATCH),
         (int | list[int], ["a"], ["datatype-mismatch: x[0]"]),
         (Item | None, {"sku": 1}, ["datatype-mismatch: x.sku"]),

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.events import LogoutEvent
 from datasette.utils import StartupError
@@ -24,6 +23,7 @@ from heliograph.integrations.datasette import plugin
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.recent_events.store import CountKind
 from recorder import Telemetry
+from registrar import Registrar
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +39,6 @@ class Order(Event, namespace="demo", message="{note}"):
     pin: Annotated[str, Attribute(privacy=Privacy.DROP)] = "a private canary"
 
 
-class Shop:
-    @hookimpl
-    def register_events(self) -> list[type]:
-        return [Order]
-
-
 @pytest.fixture
 async def start(
     instances: Callable[..., Any], telemetry: Telemetry, tmp_path: Path
@@ -55,7 +49,7 @@ async def start(
     async def start(**settings: str) -> Datasette:
         ours = {"recent_events": str(tmp_path / "recent.db"), **settings}
         config = {"permissions": {"heliograph-view": True}, "plugins": {"heliograph": ours}}
-        ds: Datasette = await instances(Shop(), config=config)
+        ds: Datasette = await instances(Registrar(Order), config=config)
         started.append(ds)
         return ds
 

@@ -21,15 +21,10 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.privacy import PrivacyPolicy
-from schema.typed_values import FITTING, Color, Point, Text, Word, annotated_values
+from schema.typed_values import FITTING, Color, Permission, Point, Text, Word, annotated_values
 from threads import join
 
 POLICY = PrivacyPolicy(key="key")
-
-
-class Permission(enum.IntFlag):
-    READ = 1
-    WRITE = 2
 
 
 class Options(TypedDict):
