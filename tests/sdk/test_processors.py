@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
-from opentelemetry.sdk.trace import sampling
+from opentelemetry.sdk.trace import SpanProcessor, sampling
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from delivery.recording_outbox import RecordingOutbox, direct
+from heliograph.delivery.encoding.span_events import takes_encoded_events
+from heliograph.sdk.counting_provider import CountingProvider
 from heliograph.sdk.export_counts import CountingBatchSpanProcessor, counting_exporter
 from heliograph.sdk.pipelines import Pipeline
 from heliograph.sdk.providers import CountingTracerProvider
@@ -135,3 +139,87 @@ def test_record_without_a_pipeline_is_counted_as_late() -> None:
     logger.emit(body="late")
     assert outbox.messages == []
     assert not provider.force_flush()
+
+
+def run_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, provider: CountingProvider, function: Callable[[], object]
+) -> threading.Thread:
+    """Let another thread come in between, once, when the processors have asked for the provider's outbox, and have noted nothing yet.
+
+    It calls the function. The provider's thread goes on when this has returned, or waits for the lock.
+    """
+    find, lock, is_through = CountingProvider.only_outbox.__get__, provider.lock, threading.Event()
+
+    def run() -> None:
+        function()
+        is_through.set()
+
+    thread = threading.Thread(target=run)
+
+    class WatchedLock:
+        def __enter__(self) -> None:
+            if threading.current_thread() is thread:
+                is_through.set()
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
+    def only_outbox(self: CountingProvider) -> Any:
+        found = find(self)
+        if thread.ident is None:
+            thread.start()
+            assert is_through.wait(60)
+        return found
+
+    monkeypatch.setattr(CountingProvider, "only_outbox", property(only_outbox))
+    provider.lock = WatchedLock()  # type: ignore[assignment]
+    return thread
+
+
+def test_log_processor_that_is_added_while_a_pipeline_is_opened_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hide personal data, so no record may go past it."""
+    provider, outbox = direct()
+    provider.end()
+    thread = run_meanwhile(monkeypatch, provider, lambda: provider.add_log_record_processor(Editing()))
+
+    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
+    thread.join()
+    provider.get_logger("tests").emit(body="b")
+
+    assert [each.body.string_value for each in outbox.decoded()] == ["changed"]
+
+
+def test_record_is_late_if_its_pipeline_has_ended_while_it_was_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not go to the outbox, which nobody empties any more."""
+    provider, outbox = direct()
+    thread = run_meanwhile(monkeypatch, provider, provider.end)
+
+    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
+    thread.join()
+    provider.get_logger("tests").emit(body="late")
+
+    assert outbox.messages == []
+    assert not provider.force_flush()
+
+
+@pytest.mark.parametrize(
+    ("change", "is_alone"),
+    [
+        (lambda provider: None, True),
+        (lambda provider: provider.add_span_processor(SpanProcessor()), False),
+        (lambda provider: provider.end(), False),
+    ],
+    ids=["nothing", "add", "end"],
+)
+def test_spans_take_encoded_events_only_if_the_outbox_is_alone_after_all(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[CountingTracerProvider], object], is_alone: bool
+) -> None:
+    """Another thread may add a processor, or end the pipeline, while it is opened."""
+    provider = CountingTracerProvider(shutdown_on_exit=False)
+    thread = run_meanwhile(monkeypatch, provider, lambda: change(provider))
+
+    provider.open(Pipeline(parts=(SpanProcessor(),), exports=(), has_outbox=True))
+    thread.join()
+
+    assert takes_encoded_events(provider.get_tracer("tests").start_span("one")) is is_alone

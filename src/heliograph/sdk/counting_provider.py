@@ -8,7 +8,7 @@ While a provider has no pipeline, it counts what it is given. The first of it is
 
 Threads: telemetry is emitted in any thread, and by signal handlers, while another thread opens or ends a pipeline. `parts` and
 `pipeline` are replaced as a whole, and read once for each item: it goes to the pipeline that was there, which exports all that it holds
-before it ends. `users` is changed by the threads that configure and shut down hosts, with `_users_lock`.
+before it ends. The threads that configure and shut down hosts, and those that add processors, hold `lock`; those that emit do not.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class CountingProvider:
         parts: The parts of the pipeline; `None` while there is none.
         pipeline: The pipeline.
         users: The number of hosts that use it. With the last of them, the pipeline ends.
+        lock: Guards `users`, `pipeline` and `parts`, and what the processors note of the pipeline. Otherwise a thread that opens a pipeline
+            could note that nothing else gets the telemetry, after another thread has added a processor, or has ended the pipeline.
     """
 
     kind = "telemetry"
@@ -53,27 +55,40 @@ class CountingProvider:
 
     def _reset_lock(self) -> None:
         # Reentrant: the handler of a signal may shut a host down in the middle of `add_user`.
-        self._users_lock = threading.RLock()
+        self.lock = threading.RLock()
+
+    @property
+    def only_outbox(self) -> Any:
+        """The outbox's processor if it is the only part of the pipeline, else `None`."""
+        pipeline = self.pipeline
+        return None if pipeline is None else pipeline.only_outbox
 
     def open(self, pipeline: Pipeline) -> None:
         """Export through a pipeline from now on."""
-        self.pipeline = pipeline
-        self.parts = pipeline.parts
+        with self.lock:
+            self.pipeline = pipeline
+            self.parts = pipeline.parts
+            self.note_pipeline()
+
+    def note_pipeline(self) -> None:
+        """Note that there is another pipeline, or none."""
 
     def add_user(self) -> None:
         """Count a host that uses the provider."""
-        with self._users_lock:
+        with self.lock:
             self.users += 1
 
     def remove_user(self) -> bool:
         """Count a host that has ended. Return True if no other host uses the provider."""
-        with self._users_lock:
+        with self.lock:
             self.users -= 1
             return self.users <= 0
 
     def end(self) -> bool:
         """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
-        pipeline, self.parts, self.pipeline = self.pipeline, None, None
+        with self.lock:
+            pipeline, self.parts, self.pipeline = self.pipeline, None, None
+            self.note_pipeline()
         self._late_log = LimitedLog(logger)
         if pipeline is None:
             return True

@@ -56,8 +56,8 @@ class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
 
     def note_pipeline(self) -> None:
         """Note that the pipeline or the processors have changed."""
-        pipeline = self._provider.pipeline
-        self.has_only_outbox = pipeline is not None and pipeline.only_outbox is not None and not self._span_processors
+        with self._provider.lock:
+            self.has_only_outbox = not self._span_processors and self._provider.only_outbox is not None
 
     # The processors are called here and not by the methods of the base class, whose calls would take a tenth of the time of a span.
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -96,8 +96,8 @@ class LogRecordProcessors(_PipelineLast, SynchronousMultiLogRecordProcessor):
 
     def note_pipeline(self) -> None:
         """Note that the pipeline or the processors have changed."""
-        pipeline = self._provider.pipeline
-        self.only_outbox = None if pipeline is None or self._log_record_processors else pipeline.only_outbox
+        with self._provider.lock:
+            self.only_outbox = None if self._log_record_processors else self._provider.only_outbox
 
     def enabled(self, **_: Any) -> bool:
         """Return True: what is emitted without a pipeline is counted."""

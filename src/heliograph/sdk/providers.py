@@ -29,15 +29,9 @@ class CountingTracerProvider(CountingProvider, TracerProvider):
         self._processors = SpanProcessors(self)
         super().__init__(*args, active_span_processor=self._processors, **kwargs)
 
-    def open(self, pipeline: Pipeline) -> None:
-        """Export through a pipeline from now on."""
-        super().open(pipeline)
+    def note_pipeline(self) -> None:
+        """Note that there is another pipeline, or none."""
         self._processors.note_pipeline()
-
-    def end(self) -> bool:
-        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
-        self._processors.has_only_outbox = False
-        return super().end()
 
 
 class CountingLoggerProvider(CountingProvider, LoggerProvider):
@@ -64,15 +58,9 @@ class CountingLoggerProvider(CountingProvider, LoggerProvider):
         encode_directly(logger, self._processors)
         return logger
 
-    def open(self, pipeline: Pipeline) -> None:
-        """Export through a pipeline from now on."""
-        super().open(pipeline)
+    def note_pipeline(self) -> None:
+        """Note that there is another pipeline, or none."""
         self._processors.note_pipeline()
-
-    def end(self) -> bool:
-        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
-        self._processors.only_outbox = None
-        return super().end()
 
 
 class CountingMeterProvider(CountingProvider, MeterProvider):

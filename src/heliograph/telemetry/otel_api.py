@@ -1,8 +1,8 @@
 """Names that OpenTelemetry's API keeps in private modules. No other module of heliograph imports those modules.
 
 The logs API is stable as a specification, and still in a private Python module. The two proxy classes are the only way to
-learn that a program has not set a global provider yet. `entry_points` is that of `importlib.metadata`, with
-a memory for the process, which the SDK looks its parts up in, too. Without it, each lookup reads the files of all installed distributions.
+learn that a program has not set a global provider yet. `entry_points` is that of `importlib.metadata`, with a memory for the
+process, in which the SDK looks its parts up, too. Without it, each lookup reads the files of all installed distributions.
 """
 
 from opentelemetry._logs import (
