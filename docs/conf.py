@@ -32,7 +32,7 @@ python_use_unqualified_type_names = True
 
 
 def link_by_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element) -> reference | None:
-    """Link a type to its public name: `Host` is documented as ``heliograph.Host``, and defined in ``heliograph.host``."""
+    """Link a type to its public name: `Host` is documented as ``heliograph.Host``, and defined in ``heliograph.host.host``."""
     name = node.get("reftarget", "").rpartition(".")[2]
     if node.get("refdomain") != "py" or name not in heliograph.__all__:
         return None

@@ -181,4 +181,4 @@ def test_there_are_examples() -> None:
 
     found = {test.name for name in modules() for test in finder.find(importlib.import_module(name)) if test.examples}
 
-    assert {"heliograph.host.Host", "heliograph.events.Event"} <= found
+    assert {"heliograph.host.host.Host", "heliograph.events.Event"} <= found

@@ -1,7 +1,7 @@
 """SQLite files that heliograph creates: the quarantine, the dead letters, recent events, and the store of the receiver.
 
 Each kind of file carries its own ``application_id`` (a number in the header of every SQLite file), so that a mistyped
-path is recognized before anything is written. `heliograph.database` is different: it opens whatever file a program
+path is recognized before anything is written. `heliograph.host.database` is different: it opens whatever file a program
 names, in Datasette's way.
 
 Rules that hold for every file here:

@@ -13,9 +13,9 @@ from heliograph.cli.datasette_source import DatasetteOptions
 from heliograph.cli.event_classes import EXAMPLE_KEY, load_registry, sources_argument
 from heliograph.cli.json_option import json_option
 from heliograph.cli.output_file import write
+from heliograph.cli.recordings import read_recorded
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import FileFormatError, SchemaError
-from heliograph.receiver.recordings import read_recorded
 from heliograph.schema.drafts.draft import EventDraft
 from heliograph.schema.drafts.from_events import drafts_of_recorded
 from heliograph.schema.drafts.from_weaver import drafts_of_weaver

@@ -5,6 +5,5 @@ acknowledge it. Instead of responding themselves, they can forward each request 
 `grpc_target`). `memory`, `budget` and `object_count` limit the memory of all requests in progress.
 
 `rows` converts requests to rows, `store` is the SQLite file for them, `shared_transactions` writes many requests in one transaction, and
-`datasette_folder` adds queries for Datasette. `arrivals` finds events in requests, and `recordings` reads them from a store or from a
-file that a Collector wrote.
+`datasette_folder` adds queries for Datasette. `arrivals` finds events in requests.
 """

@@ -17,7 +17,7 @@ import anyio
 import pytest
 from datasette.app import Datasette
 
-from heliograph.database import Database, Results, _inherited_connections
+from heliograph.host.database import Database, Results, _inherited_connections
 from heliograph.runtime.loop import BackgroundLoop
 from processes import clean_environment
 from processes import run as run_process
@@ -269,7 +269,7 @@ async def test_calls_take_turns(database: Database) -> None:
 
 
 def test_child_keeps_the_connection_of_its_parent_open(database: Database) -> None:
-    """SQLite forbids to close it there; see `heliograph.database`. The child opens one of its own."""
+    """SQLite forbids to close it there; see `heliograph.host.database`. The child opens one of its own."""
     inherited = database._connection
     assert inherited is not None
     kept = len(_inherited_connections)
@@ -288,7 +288,7 @@ def test_child_keeps_the_connection_of_its_parent_open(database: Database) -> No
 
 FORK_DURING_A_WRITE = """
 import os, signal, sys, threading
-from heliograph.database import Database
+from heliograph.host.database import Database
 from heliograph.runtime.loop import BackgroundLoop
 
 database = Database("events", sys.argv[1], background=BackgroundLoop())

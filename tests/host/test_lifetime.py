@@ -7,9 +7,9 @@ import os
 
 import pytest
 
+from host.test_host import AsyncReader, PageEvent, heliograph_threads, numbers
 from recorder import Telemetry
 from scripts import python
-from test_host import AsyncReader, PageEvent, heliograph_threads, numbers
 
 
 def test_inner_block_does_not_end_the_host(telemetry: Telemetry) -> None:

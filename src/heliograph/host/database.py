@@ -4,7 +4,7 @@ Plugins call ``datasette.get_database(…)`` and use the result without asking w
 and results here are Datasette's: classes ``Database``, ``Results`` and ``ExecuteWriteResult`` of
 ``datasette/database.py``, version 1.0a41, documented at https://docs.datasette.io/en/latest/internals.html#database-class.
 Only the part that the three hooks and token handlers need is here: ``execute``, ``execute_fn``, ``execute_write``,
-``execute_write_fn``. `tests/test_database.py` runs the same calls on both.
+``execute_write_fn``. `tests/host/test_database.py` runs the same calls on both.
 
 Differences from Datasette: there is no limit of rows or time, and one connection serves reads and writes, one call at
 a time. Only a file with a write-ahead log has a second connection, for reads, so that they do not wait for writes. A host's databases

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heliograph import DatabaseNotFound
-from heliograph.databases import INTERNAL, TOKENS, Databases
+from heliograph.host.databases import INTERNAL, TOKENS, Databases
 from heliograph.runtime.loop import BackgroundLoop
 
 

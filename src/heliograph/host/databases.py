@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Final
 
-from heliograph.database import Database
 from heliograph.errors import DatabaseNotFound
+from heliograph.host.database import Database
 from heliograph.runtime.loop import BackgroundLoop
 
 INTERNAL: Final = "_internal"

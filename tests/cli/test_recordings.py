@@ -13,8 +13,8 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from heliograph.cli.recordings import read_recorded
 from heliograph.errors import FileFormatError
-from heliograph.receiver.recordings import read_recorded
 from heliograph.receiver.store import Store
 from heliograph.schema.drafts.from_events import RecordedEvent
 

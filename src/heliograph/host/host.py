@@ -24,15 +24,16 @@ from opentelemetry.trace import Tracer, TracerProvider
 from heliograph.ambient_actor import Actor
 from heliograph.arguments import check_argument
 from heliograph.classes import qualified_name
-from heliograph.database import Database
-from heliograph.databases import INTERNAL, TOKENS, Databases
 from heliograph.errors import PluginError
 from heliograph.events import EventLike
 from heliograph.hooks.dispatch import TrackEventDispatcher
 from heliograph.hooks.plugins import Plugins
-from heliograph.host_lifetime import HostLifetime
+from heliograph.host.database import Database
+from heliograph.host.databases import INTERNAL, TOKENS, Databases
+from heliograph.host.lifetime import HostLifetime
+from heliograph.host.plugin_startup import PluginStartup
+from heliograph.host.token_tracker import HostTracker
 from heliograph.instrumentation import Instrumentation, problems_of
-from heliograph.plugin_startup import PluginStartup
 from heliograph.quarantine.record import InvalidRecord
 from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
@@ -42,7 +43,6 @@ from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers
-from heliograph.token_tracker import HostTracker
 from heliograph.tokens.actions import CORE_ACTIONS, Action
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.service import BuiltInTokensPlugin, TokenService

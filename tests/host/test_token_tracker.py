@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from heliograph.host.token_tracker import HostTracker
 from heliograph.runtime.loop import BackgroundLoop
-from heliograph.token_tracker import HostTracker
 from heliograph.tokens.events import TokenEvent, TokenRevoked
 
 pytestmark = pytest.mark.anyio
