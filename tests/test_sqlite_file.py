@@ -25,7 +25,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.errors import FileFormatError
 from heliograph.quarantine.store import Quarantine
 from heliograph.receiver.store import Store
-from heliograph.sqlite_file import PAGE_ROWS, SqliteFile, has_application_id, open_read_only
+from heliograph.sqlite_file import PAGE_ROWS, LastingConnection, SqliteFile, has_application_id, open_read_only
 from processes import clean_environment
 from quarantine.test_store import RECORD
 from runtime.test_fork_lock import is_free
@@ -328,6 +328,27 @@ def test_file_that_is_opened_read_only_cannot_be_written(file: SqliteFile) -> No
 
     with closing(open_read_only(file.path)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
         connection.execute("delete from notes")
+
+
+def test_lasting_connection_that_cannot_be_set_up_is_not_kept(file: SqliteFile) -> None:
+    """The mode of the file cannot change while another connection reads. The next transaction opens a connection again."""
+    write(file, "first")
+    lasting = LastingConnection(file)
+    with closing(sqlite3.connect(file.path, isolation_level=None)) as reader:
+        reader.execute("begin")
+        reader.execute("select * from notes").fetchall()
+        # The timeout of the connection is that of SQLite for locks; this test does not wait for it.
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            patch.setattr(sqlite_file, "BUSY_TIMEOUT_SECONDS", 0.0)
+            with lasting.writing():
+                pass  # pragma: no cover — never reached
+
+    with lasting.writing() as connection:
+        assert connection.execute("pragma journal_mode").fetchone()[0] == "wal"
+    lasting.close()
 
 
 # Threads, processes and forks -------------------------------------------------------------------------------------------

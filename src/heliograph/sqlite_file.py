@@ -258,10 +258,16 @@ class LastingConnection:
             if self._connection and self._opened and samestat(self._file.path.stat(), self._opened):
                 return self._connection
         self.close()
-        connection = self._connection = self._file.connect()
-        self._opened = self._file.path.stat()
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = normal")
+        connection = self._file.connect()
+        try:
+            opened = self._file.path.stat()
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = normal")
+        except BaseException:
+            connection.close()
+            raise
+        # Only a connection that is completely set up is kept.
+        self._connection, self._opened = connection, opened
         return connection
 
 

@@ -128,6 +128,32 @@ def test_a_plugin_that_fails_is_a_usage_error(folder: Path) -> None:
     assert "datasette: it cannot start: division by zero" in printed
 
 
+PLUGIN_THAT_STOPS = """
+from datasette import hookimpl
+
+@hookimpl
+def startup(datasette):
+    raise ValueError("no breakfast")
+
+@hookimpl
+def shutdown(datasette):
+    open({path!r}, "w").close()
+    raise ValueError("no supper")
+"""
+
+
+def test_a_datasette_that_fails_to_start_is_shut_down(folder: Path) -> None:
+    """Its plugins close their files. If that fails, too, the message has the first error."""
+    (folder / "extra").mkdir()
+    (folder / "extra" / "lunch.py").write_text(PLUGIN_THAT_STOPS.format(path=str(folder / "closed")))
+
+    status, printed = lock(folder, "--plugins-dir", "extra", "datasette")
+
+    assert status == 2, printed
+    assert "datasette: it cannot start: no breakfast" in printed
+    assert (folder / "closed").exists()
+
+
 def test_options_without_datasette_are_refused(folder: Path) -> None:
     """They would have no effect."""
     status, printed = lock(folder, "--plugins-dir", ".", "json")

@@ -77,7 +77,7 @@ def test_mistakes_in_the_environment(environ: dict[str, str], expected: list[tup
 
 
 def test_outbox_reads_the_environment_itself(tmp_path: Path) -> None:
-    """It is stricter: its timeout is in milliseconds, and credentials need TLS."""
+    """It is stricter: its timeout is in milliseconds, and credentials need TLS. It sends log records and spans, and no metrics."""
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=canary",
@@ -85,7 +85,7 @@ def test_outbox_reads_the_environment_itself(tmp_path: Path) -> None:
     }
 
     assert ids(environ) == []
-    assert ids(environ, outbox=tmp_path) == [("H002", "logs"), ("H002", "logs")]
+    assert ids(environ, outbox=tmp_path) == [("H002", "traces"), ("H002", "traces"), ("H002", "logs"), ("H002", "logs")]
 
 
 FILE = """

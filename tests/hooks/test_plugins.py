@@ -300,7 +300,7 @@ def test_argument_that_the_hook_does_not_have_is_an_error() -> None:
 
 @pytest.mark.parametrize("load", ["register", "unregister", "load_entry_points"])
 def test_cached_calls_are_dropped_when_the_plugins_change(load: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each method that changes the plugins changes the calls that `calls_by_plugin` returns."""
+    """Each method that changes the plugins changes the calls that `calls_by_plugin` returns. An entry point is loaded once."""
     first, second = Named("first", []), Named("second", [])
     plugins = loaded(first, second) if load == "unregister" else loaded(first)
     before = len(plugins.calls_by_plugin("track_event"))
@@ -310,11 +310,9 @@ def test_cached_calls_are_dropped_when_the_plugins_change(load: str, monkeypatch
     elif load == "unregister":
         plugins.unregister(second)
     else:
-        entry_point = EntryPoint("second", "somewhere", "heliograph")
-        monkeypatch.setattr("heliograph.hooks.plugins.entry_points", lambda group: [entry_point])
-        monkeypatch.setattr(
-            plugins._manager, "load_setuptools_entrypoints", lambda group, name: plugins._manager.register(second)
-        )
+        monkeypatch.setitem(sys.modules, "a_second_plugin", second)
+        entry_point = EntryPoint("second", "a_second_plugin", "heliograph")
+        monkeypatch.setattr("heliograph.hooks.plugins.entry_points", lambda group: [entry_point, entry_point])
         plugins.load_entry_points()
 
     assert abs(len(plugins.calls_by_plugin("track_event")) - before) == 1
@@ -402,6 +400,30 @@ def test_installed_plugin_that_cannot_be_imported_is_named(distribution: Path, t
     with pytest.raises(PluginError, match=r"'a_name' \(an_entry_point_plugin\).*no such driver.*uninstall") as caught:
         telemetry.host()
     assert isinstance(caught.value, HeliographError)
+
+
+def test_installed_plugin_without_a_hook_is_named(distribution: Path, telemetry: Telemetry) -> None:
+    """It is checked as a plugin is that a program registers."""
+    (distribution / "an_entry_point_plugin.py").write_text("def startup(datasette):\n    pass\n")
+
+    with pytest.raises(
+        PluginError, match=r"'a_name' \(an_entry_point_plugin\).*has no function.*write @hookimpl.*uninstall"
+    ):
+        telemetry.host()
+
+
+def test_installed_plugin_with_a_misspelled_hook_is_reported(
+    distribution: Path, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning is that of a plugin that a program registers."""
+    misspelled = PLUGIN + "\n\n@hookimpl\ndef register_event():\n    return []\n"
+    (distribution / "an_entry_point_plugin.py").write_text(misspelled)
+
+    with telemetry.host():
+        assert (
+            "'register_event', which is not a hook, so it is never called; did you mean 'register_events'?"
+            in caplog.text
+        )
 
 
 # Results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -107,6 +108,33 @@ def test_result_of_an_upcaster_is_checked_too() -> None:
     StillWrong.upcast(from_version="1")(lambda properties: {"key": "text"})
 
     assert reasons(registry(StillWrong), ORDER) == "datatype-mismatch: key"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 2**70, object()])
+def test_value_of_an_upcaster_that_is_no_form_is_rejected(value: object) -> None:
+    """Its form is a text, which is no integer. It was handed to the exporter, or ended the command with a traceback."""
+
+    @dataclass
+    class Wrong(Event, version="2"):
+        name = "order"
+        key: int
+
+    Wrong.upcast(from_version="1")(lambda properties: {"key": value})
+
+    assert reasons(registry(Wrong), ORDER) == "datatype-mismatch: key"
+
+
+def test_upcaster_may_return_python_values() -> None:
+    """They have the same form as in an event that is tracked."""
+
+    @dataclass
+    class DatedEvent(Event, version="2"):
+        name = "order"
+        day: dt.date
+
+    DatedEvent.upcast(from_version="1")(lambda properties: {"day": dt.date(2026, 1, 2)})
+
+    assert prepare(registry(DatedEvent), ORDER)[1] == {"app.order.day": "2026-01-02"}
 
 
 def test_protected_values_are_not_checked() -> None:

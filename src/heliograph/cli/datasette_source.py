@@ -6,16 +6,19 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from heliograph.integrations.datasette.supported_version import is_supported, problem_of
 from heliograph.settings import variable_name
 from heliograph.tokens.stored import location
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
 
 _PATH_VARIABLES: Final = re.compile(
     r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
@@ -75,15 +78,24 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
     config = merged_config(options.configs) if options.configs else None
     with _temporary_working_directory():
         try:
-            instance = Datasette(memory=True, plugins_dir=plugins_dir, config=config)
-            await instance.invoke_startup()
-            started = StartedDatasette(
-                event_classes=tuple(instance.event_classes), config=instance.plugin_config("heliograph")
-            )
-            await instance.invoke_shutdown()
+            return await _start_and_shut_down(Datasette(memory=True, plugins_dir=plugins_dir, config=config))
         except Exception as error:
             # Plugins run here, and may raise anything.
             raise click.UsageError(f"datasette: it cannot start: {error}") from error
+
+
+async def _start_and_shut_down(instance: Datasette) -> StartedDatasette:
+    try:
+        await instance.invoke_startup()
+        started = StartedDatasette(
+            event_classes=tuple(instance.event_classes), config=instance.plugin_config("heliograph")
+        )
+    except BaseException:
+        # The first error is the one to report: a plugin that has not started may also fail to shut down.
+        with suppress(Exception):
+            await instance.invoke_shutdown()
+        raise
+    await instance.invoke_shutdown()
     return started
 
 

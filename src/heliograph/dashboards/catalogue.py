@@ -72,7 +72,7 @@ def _overview(names: Sequence[str], store: EventStore) -> Line:
         ),
         panels.ranking(
             "Most frequent events",
-            "An event of the catalogue that is missing here did not happen.",
+            "At most ten events. If fewer are shown, the others of the catalogue did not happen.",
             [store.most_frequent(where, EVENT_NAME_FIELD)],
         ),
     )

@@ -1,4 +1,4 @@
-"""The chapters about the forum that ends by itself."""
+"""The chapters about events, privacy, invalid events and tokens: run the forum once, and show the telemetry that arrived from it."""
 
 from __future__ import annotations
 

@@ -143,7 +143,8 @@ def _target(
 ) -> tuple[ExportTarget | None, list[Finding]]:
     """Return the endpoint of an exporter; `None` with the findings if it cannot be used."""
     variable, endpoint = endpoint_of(signal, environ)
-    is_outbox = signal is TelemetrySignal.LOGS and settings.outbox is not None
+    # The outbox sends log records and spans, and reads the environment itself.
+    is_outbox = signal is not TelemetrySignal.METRICS and settings.outbox is not None
     read = environ if is_outbox else _as_the_exporter_reads(signal, exporter, environ)
     problems = [] if is_outbox else [problem for problem in [endpoint_problem(exporter, signal, environ)] if problem]
     destination = None

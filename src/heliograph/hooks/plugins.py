@@ -47,12 +47,16 @@ class Plugins:
             PluginError: The plugin has no hook function; one of them has an argument that the hook does not have; it is
                 registered already; it cannot be hashed; it is a class whose methods need an instance; or its own code fails.
         """
+        self._add(plugin, None)
+
+    def _add(self, plugin: object, name: str | None) -> None:
+        """Add a plugin with a name, by default that of its module or class. It raises as `register` does."""
         problem, label = problem_of(plugin), label_of(plugin)
         if problem is not None:
             raise PluginError(f"the plugin {label} {problem}")
         if any(plugin is each for each in self):
             raise PluginError(f"the plugin {label} is registered already; register it once")
-        name = self._new_name(plugin)
+        name = name or self._new_name(plugin)
         try:
             hash(plugin)  # pluggy keeps plugins in sets
             self._manager.register(plugin, name)
@@ -96,17 +100,20 @@ class Plugins:
         """Add the plugins of installed distributions: those with an entry point in the group ``heliograph``.
 
         Raises:
-            PluginError: A plugin cannot be imported or registered.
+            PluginError: A plugin cannot be imported, or cannot be registered for one of the reasons of `register`.
         """
         for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+            # As in pluggy, of two entry points with one name the first is loaded.
+            if self._manager.has_plugin(entry_point.name):
+                continue
             try:
-                self._manager.load_setuptools_entrypoints(ENTRY_POINT_GROUP, entry_point.name)
+                self._add(entry_point.load(), entry_point.name)
             except Exception as error:
+                reason = error if isinstance(error, PluginError) else repr(error)
                 raise PluginError(
-                    f"the plugin {entry_point.name!r} ({entry_point.value}) cannot be loaded: {error!r}; "
+                    f"the plugin {entry_point.name!r} ({entry_point.value}) cannot be loaded: {reason}; "
                     "fix it, or uninstall the distribution that contains it"
                 ) from error
-        self._calls_by_plugin = {}
 
     def __iter__(self) -> Iterator[object]:
         return iter(self._manager.get_plugins())

@@ -220,6 +220,9 @@ class Database:
         # A database in memory is no file, and each connection would have one of its own.
         if not Path(self.path).is_file():
             return False
+        # A file without the log is asked again at each read, because any program may switch the log on at any time. Neither a connection that
+        # stays open nor the header of the file could be asked: no program can switch the log off while another connection is open, and closing
+        # a file of our own would release SQLite's locks (https://www.sqlite.org/howtocorrupt.html, section 2.2).
         with contextlib.closing(self._open()) as connection:
             [mode] = connection.execute("pragma journal_mode").fetchone()
         return bool(mode == "wal")

@@ -14,6 +14,7 @@ from heliograph.schema.read.stored_properties import read_stored_properties
 from heliograph.schema.read.validation import describe_violations
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.values.attributes import Attributes
+from heliograph.values.forms import form_of
 
 
 def prepare(schemas: SchemaRegistry, record: InvalidRecord) -> tuple[EventReader, Attributes]:
@@ -57,12 +58,15 @@ def _current_version(
 
 
 def _upcast(upcaster: Upcaster, record: InvalidRecord) -> Mapping[str, object]:
+    """Return the forms of the properties that the upcaster returns."""
     try:
         # A deep copy: an upcaster may change its argument, and the record must remain as it is in the file.
-        return dict(upcaster(copy.deepcopy(dict(record.properties))))
+        properties = dict(upcaster(copy.deepcopy(dict(record.properties))))
     except Exception as error:
         # The program's own code may raise anything.
         # Only the class of the error: its message may carry a value of the event.
         raise NotReplayable(
             [f"the upcaster from version {record.version!r} failed: {qualified_name(error)}"]
         ) from error
+    # It may return any value of Python, such as a `datetime` or NaN. Forms are validated, as when an event is tracked.
+    return {name: form_of(value) for name, value in properties.items()}

@@ -48,6 +48,7 @@ def rows_of(request: OtlpRequest) -> Tables:
 def log_rows(request: ExportLogsServiceRequest) -> Iterator[ColumnValues]:
     """Yield a row of ``events`` for each log record."""
     for resource in request.resource_logs:
+        service = _service_name(resource.resource.attributes)
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 attributes = decode_attributes(record.attributes)
@@ -60,7 +61,7 @@ def log_rows(request: ExportLogsServiceRequest) -> Iterator[ColumnValues]:
                     "user_id": _text(attributes.get(USER_ID)),
                     "trace_id": record.trace_id.hex(),
                     "span_id": record.span_id.hex(),
-                    "service": _service_name(resource.resource.attributes),
+                    "service": service,
                     "attributes": to_json(attributes),
                 }
 
@@ -68,6 +69,7 @@ def log_rows(request: ExportLogsServiceRequest) -> Iterator[ColumnValues]:
 def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[ColumnValues, list[ColumnValues]]]:
     """Yield a row of ``spans`` for each span, together with the rows of ``span_events`` for its events."""
     for resource in request.resource_spans:
+        service = _service_name(resource.resource.attributes)
         for scope in resource.scope_spans:
             for span in scope.spans:
                 row = {
@@ -79,7 +81,7 @@ def span_rows(request: ExportTraceServiceRequest) -> Iterator[tuple[ColumnValues
                     "start_unix_nano": _integer(span.start_time_unix_nano),
                     "end_unix_nano": _integer(span.end_time_unix_nano),
                     "status": _enum_name(Status.StatusCode, span.status.code).removeprefix("STATUS_CODE_"),
-                    "service": _service_name(resource.resource.attributes),
+                    "service": service,
                     "attributes": to_json(decode_attributes(span.attributes)),
                 }
                 yield row, [_span_event_row(row, event) for event in span.events]
@@ -103,9 +105,10 @@ def metric_rows(request: ExportMetricsServiceRequest) -> Iterator[ColumnValues]:
     The value of a histogram or summary is the sum of what was recorded. Buckets and quantiles are not stored.
     """
     for resource in request.resource_metrics:
+        service = _service_name(resource.resource.attributes)
         for scope in resource.scope_metrics:
             for metric in scope.metrics:
-                yield from _point_rows(metric, _service_name(resource.resource.attributes))
+                yield from _point_rows(metric, service)
 
 
 def _point_rows(metric: Metric, service: object) -> Iterator[ColumnValues]:

@@ -226,6 +226,13 @@ def test_exactly_16_violations_are_all_listed() -> None:
     assert describe_violations([Violation(ViolationKind.UNPLANNED_EVENT)]) == ["unplanned-event"]
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("kind", [IntegerType(), NumberType(), NumberType(ge=0, multiple_of=0.5)])
+def test_number_that_json_cannot_write_has_the_wrong_type(value: float, kind: Type) -> None:
+    """It is no form. Whoever passes it gets a violation, and no exception."""
+    assert list(violations_of(value, kind, "x")) == [Violation(ViolationKind.DATATYPE_MISMATCH, "x")]
+
+
 @pytest.mark.parametrize("value", [1e300, -1e300, float(2**63), 2**63, -(2**63) - 1])
 def test_number_beyond_64_bits_is_no_integer(value: float) -> None:
     """A float can be whole and larger than any integer on the wire."""

@@ -1,15 +1,17 @@
 """Compare a form with its type, and report each violation by its kind and path, without any part of the value.
 
-`violations_of` accepts any form and never raises. Nothing is reported for properties that no field declares: an event may
+`violations_of` accepts any form and never raises, also for a number that is no form: NaN and the infinities, which JSON cannot
+write, violate every type of a number. Nothing is reported for properties that no field declares: an event may
 carry more than its contract.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from typing_extensions import assert_never
 
@@ -141,7 +143,7 @@ def _string_violations(form: object, kind: StringType, path: str) -> tuple[Viola
 
 
 def _integer_violations(form: object, kind: IntegerType, path: str) -> tuple[Violation, ...]:
-    if isinstance(form, bool) or not isinstance(form, (int, float)) or form != int(form):
+    if not _is_number(form) or (isinstance(form, float) and not form.is_integer()):
         return _mismatch(path)
     # A float such as 1e300 can be whole, and larger than any 64-bit integer.
     if not INT64_MIN <= form <= INT64_MAX:
@@ -150,9 +152,15 @@ def _integer_violations(form: object, kind: IntegerType, path: str) -> tuple[Vio
 
 
 def _number_violations(form: object, kind: NumberType, path: str) -> tuple[Violation, ...]:
-    if isinstance(form, bool) or not isinstance(form, (int, float)):
+    if not _is_number(form):
         return _mismatch(path)
     return _constraint(path, is_met=_is_within(form, kind))
+
+
+def _is_number(form: object) -> TypeGuard[float]:
+    if isinstance(form, float):
+        return math.isfinite(form)
+    return isinstance(form, int) and not isinstance(form, bool)
 
 
 def _is_within(form: float, kind: NumberType) -> bool:
