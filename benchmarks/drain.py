@@ -19,14 +19,14 @@ from opentelemetry._logs import LogRecord
 from parts.accepting import accepting
 from parts.orders import ATTRIBUTES
 
-from heliograph.delivery.destination_state import MAX_BATCH_BYTES
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field
 from heliograph.delivery.journal.batch import to_request
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.sender import MAX_BATCH_RECORDS
+from heliograph.delivery.sending.destination_state import MAX_BATCH_BYTES
+from heliograph.delivery.sending.sender import MAX_BATCH_RECORDS
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.delivery.transport.http import HttpTransport
 

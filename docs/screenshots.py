@@ -42,7 +42,7 @@ import time
 from pathlib import Path
 from datasette import hookimpl
 from heliograph import tokens
-from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.quarantine.record import InvalidRecord

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from heliograph import OutboxError, QuarantineError, sqlite_file
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.errors import FileFormatError
 from heliograph.quarantine.store import Quarantine
 from heliograph.receiver.store import Store

@@ -22,11 +22,11 @@ from delivery.outboxes import (
 )
 from delivery.outboxes import run_outbox as run
 from delivery.servers import serving
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal import filesystems
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def test_status_shows_waiting_records(abandoned: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from delivery.outboxes import drain, make_damaged_orphan
 from delivery.outboxes import run_outbox as run
 from delivery.servers import serving
-from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def test_damaged_files_are_listed_and_deleted(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from delivery.outboxes import drain, encoded_record
 from delivery.outboxes import run_outbox as run
 from delivery.servers import OK, serving
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,10 @@ from delivery.outboxes import (
 from delivery.servers import OK, TRICKLES, serving
 from heliograph.cli import outbox_drain
 from heliograph.cli.main import cli
-from heliograph.delivery.destination_state import DestinationState
-from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.orphans import Orphan
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.sending.destination_state import DestinationState
+from heliograph.delivery.sending.orphans import Orphan
+from heliograph.delivery.sending.sender import Sender
 from heliograph.semconv import OUTBOX_DELIVERED
 from processes import clean_environment
 

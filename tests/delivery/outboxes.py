@@ -22,10 +22,10 @@ from delivery.servers import OK, Answer, Arrived, serving
 from heliograph.cli.main import cli
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 

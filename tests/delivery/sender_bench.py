@@ -11,16 +11,16 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from delivery.outboxes import destination
 from delivery.servers import uids
-from heliograph.delivery.backoff import Backoff
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.destination_state import DestinationState
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.sending.backoff import Backoff
+from heliograph.delivery.sending.destination_state import DestinationState
+from heliograph.delivery.sending.sender import Sender
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 

@@ -15,9 +15,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from delivery.outboxes import destination
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.encoding.spans import encode_span
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.signals import TRACES
 from heliograph.delivery.span_processor import OutboxSpanProcessor
 

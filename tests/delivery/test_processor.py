@@ -28,13 +28,13 @@ from delivery.outboxes import (
     wait_for,
 )
 from delivery.servers import OK, serving
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.state import OutboxState
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.span_processor import OutboxSpanProcessor
-from heliograph.delivery.state import OutboxState
 from heliograph.delivery.transport.destination import Headers
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import Worker

@@ -20,8 +20,8 @@ from delivery.ended_spans import ended, message_of_the_sdk
 from delivery.outboxes import drain, folders_in, logging_to, make_orphan, run_outbox, wait_for
 from delivery.servers import OK, serving, spans_of
 from delivery.spans import make_orphan_of_spans, span_id, tracing_to
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.processor import OutboxProcessor
 from heliograph.delivery.signals import LOGS, TRACES, signal_of_folder
 from heliograph.errors import OutboxFull

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from delivery.outboxes import encoded_record, files_in_use, folders_in, wait_for
-from heliograph.delivery.folder_lock import FolderLock
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalClosed
+from heliograph.delivery.outbox.folder_lock import FolderLock
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.signals import OutboxSignal
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.errors import OutboxFull
@@ -163,7 +163,7 @@ def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("heliograph.delivery.storage.JournalReader", True),
         ("heliograph.delivery.storage.JournalReader", False),
-        ("heliograph.delivery.folder_lock.FolderLock.rename", False),
+        ("heliograph.delivery.outbox.folder_lock.FolderLock.rename", False),
     ],
 )
 def test_no_folder_remains_if_it_cannot_be_used(

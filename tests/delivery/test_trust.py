@@ -29,10 +29,10 @@ from delivery.prepared import (
 )
 from delivery.servers import serving
 from delivery.spans import make_orphan_of_spans, span_id, tracing_to
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.trust import (
     UntrustedEntryError,
     check_file,

@@ -18,13 +18,13 @@ from opentelemetry.sdk.resources import Resource
 
 from delivery.outboxes import LATER_VERSION, drain, folders_in, logging_to, make_orphan, wait_for
 from delivery.servers import OK, serving
-from heliograph.delivery.folder_lock import FolderLock
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.orphans import Orphan
-from heliograph.delivery.sender import MAX_BATCH_RECORDS
+from heliograph.delivery.outbox.folder_lock import FolderLock
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.sending.orphans import Orphan
+from heliograph.delivery.sending.sender import MAX_BATCH_RECORDS
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
 from heliograph.runtime.bell import Bell

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.folders import DEAD_LETTERS
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folders import DEAD_LETTERS
 from heliograph.delivery.signals import TRACES, OutboxSignal
 
 COLUMNS = ("fault", "acknowledged", "received", "duplicates", "dead", "damaged", "lost")

@@ -16,12 +16,12 @@ import pytest
 from delivery.outboxes import drain_to, folders_in, logging_to, run_outbox
 from delivery.servers import OK, serving
 from faults.matrix import Row
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folders import DEAD_LETTERS
 
 ARCHIVES = Path(__file__).parent / "former_releases"
 VERSION_1, BEFORE_SPANS = "journal_version_1", "before_spans"

@@ -19,7 +19,7 @@ from delivery.loopback import Reply, Request, Server, relaying
 from delivery.outboxes import destination
 from delivery.servers import OK, TRICKLES, serving
 from faults.matrix import FULL, Row
-from heliograph.delivery.refusals import MAX_SUSPECTS
+from heliograph.delivery.sending.refusals import MAX_SUSPECTS
 from heliograph.delivery.signals import LOGS, SIGNALS, TRACES, OutboxSignal
 from heliograph.delivery.transport.destination import Destination, Headers, OtlpProtocol
 from heliograph.values.text import counted

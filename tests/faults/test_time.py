@@ -15,14 +15,14 @@ from delivery.emitters import each_signal, emitting_to, encoded_span, record_id
 from delivery.outboxes import destination, encoded_record
 from delivery.servers import OK, Arrived, serving
 from faults.matrix import Row
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.destination_state import DestinationState
-from heliograph.delivery.folders import DEAD_LETTERS
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.sender import Outcome, Sender
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folders import DEAD_LETTERS
+from heliograph.delivery.sending.destination_state import DestinationState
+from heliograph.delivery.sending.sender import Outcome, Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.transport.open import open_transport
 

@@ -1,7 +1,7 @@
 """``heliograph outbox``: show, check, send and export the records in an outbox, and manage dead letters and damaged files.
 
 The commands work beside running programs. `status`, `verify` and `export` open folders read-only, also folders of running
-processes. `drain` adopts only orphans, through the same lock that the programs use (`heliograph.delivery.folder_lock`), so nothing
+processes. `drain` adopts only orphans, through the same lock that the programs use (`heliograph.delivery.outbox.folder_lock`), so nothing
 is sent twice. A folder may disappear at any moment, because its owner deletes it when everything in it was sent.
 """
 
@@ -26,11 +26,11 @@ from heliograph.cli.outbox_directory import (
 )
 from heliograph.cli.outbox_drain import drain
 from heliograph.cli.terminal import echo
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry, to_request
 from heliograph.delivery.journal.filesystems import filesystem_of, keeps_reserved_space
 from heliograph.delivery.journal.frames import Header
-from heliograph.delivery.state import OutboxState
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.state import OutboxState
 from heliograph.otlp import to_json_line
 from heliograph.values.text import counted
 

@@ -14,9 +14,9 @@ from heliograph.cli.json_option import json_option
 from heliograph.cli.named_or_all import all_option, check_named_or_all
 from heliograph.cli.outbox_directory import directory_option, open_outbox
 from heliograph.cli.terminal import echo, echo_lines
-from heliograph.delivery.dead_letters import DeadLetter, DeadLetters
 from heliograph.delivery.journal.batch import decode_record
-from heliograph.delivery.requeue import requeue as requeue_letters
+from heliograph.delivery.outbox.dead_letters import DeadLetter, DeadLetters
+from heliograph.delivery.outbox.requeue import requeue as requeue_letters
 from heliograph.otlp import to_json_document
 from heliograph.values.text import display
 

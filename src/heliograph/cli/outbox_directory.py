@@ -8,9 +8,9 @@ from typing import Final
 
 import click
 
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Batch
 from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.errors import OutboxError
 from heliograph.settings import Settings
 

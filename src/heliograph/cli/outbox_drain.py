@@ -23,13 +23,13 @@ from heliograph.cli.json_option import json_option
 from heliograph.cli.outbox_directory import directory_option, open_outbox
 from heliograph.cli.seconds import Seconds
 from heliograph.cli.terminal import echo
-from heliograph.delivery.destination_state import DestinationState
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.orphans import Orphan, adopt
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.state import OutboxState
+from heliograph.delivery.sending.destination_state import DestinationState
+from heliograph.delivery.sending.orphans import Orphan, adopt
+from heliograph.delivery.sending.sender import Sender
 from heliograph.delivery.signals import SIGNALS, OutboxSignal
-from heliograph.delivery.state import OutboxState
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS

@@ -150,7 +150,7 @@ skipped, up to the next frame with a valid checksum. Its bytes are copied to ``d
 **Verdict.** The response decides (`heliograph.delivery.transport`). *Delivered* and *partial* acknowledge the batch. *Retry*
 and *hold* keep it, and wait for a growing backoff, and at least for the server's ``Retry-After``. After *split* and *bad
 data* the batch is sent in halves, down to a single record. That one is only suspected at first, because a server that fails may
-refuse everything: it becomes a dead letter if another record is accepted, and it is refused again (`heliograph.delivery.refusals`).
+refuse everything: it becomes a dead letter if another record is accepted, and it is refused again (`heliograph.delivery.sending.refusals`).
 
 **Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
 

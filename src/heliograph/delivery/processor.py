@@ -28,10 +28,8 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord, Sync
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from heliograph.delivery.destination_state import MAX_BATCH_BYTES, DestinationState
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.filesystems import keeps_reserved_space
 from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
@@ -44,9 +42,11 @@ from heliograph.delivery.metrics import (
     OutboxCounters,
     outbox_metrics_of,
 )
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.processor_arguments import MAX_BYTES, check_processor_arguments
 from heliograph.delivery.self_observation import SelfObservation, is_enabled
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.sending.destination_state import MAX_BATCH_BYTES, DestinationState
+from heliograph.delivery.sending.sender import Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.delivery.storages import Storages

@@ -33,15 +33,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folder_lock import FolderLock
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.group_commit import NotSyncedError
 from heliograph.delivery.journal.memory import MemoryJournal
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
-from heliograph.delivery.lost_folders import await_deletion, give_up, is_lost
+from heliograph.delivery.outbox.folder_lock import FolderLock
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.lost_folders import await_deletion, give_up, is_lost
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull
 from heliograph.runtime.deferred_waits import open_waits
@@ -283,7 +283,7 @@ class ResourceStorage:
     def recover(self) -> int:
         """Give a folder up that somebody else has deleted, moved or changed, so that the next record creates another one.
 
-        The worker calls this before it reads. `heliograph.delivery.lost_folders` has the rules for the records of the folder.
+        The worker calls this before it reads. `heliograph.delivery.outbox.lost_folders` has the rules for the records of the folder.
 
         Returns:
             The number of records that are lost.

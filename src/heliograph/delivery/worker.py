@@ -30,9 +30,9 @@ from typing import Final
 
 from opentelemetry.context import attach, set_value
 
-from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.orphans import Orphan, adopt
-from heliograph.delivery.sender import Outcome, Sender
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.sending.orphans import Orphan, adopt
+from heliograph.delivery.sending.sender import Outcome, Sender
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.runtime.bell import Bell
 from heliograph.runtime.deadline import Deadline

@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.state import OutboxState
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.state import OutboxState
 from heliograph.demo import forum
 from heliograph.demo.arrived import count
 from heliograph.demo.chapter import Chapter, Count

@@ -106,7 +106,7 @@ def problems_of_outbox(environ: Mapping[str, str], directory: object) -> list[st
     """
     if isinstance(directory, Path) and not is_disabled(environ):
         # Imported here, because most programs have no outbox.
-        from heliograph.delivery.folders import OutboxDirectory
+        from heliograph.delivery.outbox.folders import OutboxDirectory
 
         try:
             OutboxDirectory(directory, max_bytes=1)

@@ -16,7 +16,7 @@ Files
     ``<first sequence>.journal``    a segment: a header with the resource, then frames (format: `frames`)
     ``cursor``                      the last acknowledged sequence, replaced as a whole (`cursor`)
     ``damaged/``                    bytes that could not be read, for people to look at
-    ``lock``                        the lock of the owner (`heliograph.delivery.folder_lock`)
+    ``lock``                        the lock of the owner (`heliograph.delivery.outbox.folder_lock`)
     ==============================  ==================================================================================
 
     Folders have mode 0700 and files 0600, whatever the umask.

@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from delivery.outboxes import encoded_record, make_orphan
 from heliograph import Event, Settings
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.integrations.datasette.page.recent import EventFilter
 from heliograph.integrations.datasette.page.report import MAX_DEAD_LETTERS, MAX_FOLDERS, report
 from heliograph.quarantine.store import Quarantine

@@ -11,10 +11,10 @@ import pytest
 from datasette.app import Datasette
 
 from delivery.outboxes import encoded_record
-from heliograph.delivery import requeue as requeue_module
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.outbox import requeue as requeue_module
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.integrations.datasette.instance_state import state_of
 
 pytestmark = pytest.mark.anyio

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from heliograph.delivery.dead_letters import DeadLetter
-from heliograph.delivery.folders import OutboxDirectory
-from heliograph.delivery.state import OutboxState
+from heliograph.delivery.outbox.dead_letters import DeadLetter
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.state import OutboxState
 from heliograph.errors import OutboxError, QuarantineError
 from heliograph.integrations.datasette.page.recent import EventFilter, recent_report
 from heliograph.integrations.datasette.process_providers import owner_names

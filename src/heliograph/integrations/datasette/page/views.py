@@ -119,7 +119,7 @@ def _requeue(settings: Settings, number: str) -> int:
         OSError: The disk is full or fails.
         OutboxError: The outbox cannot be used.
     """
-    from heliograph.delivery.requeue import requeue  # here, as in `_report`
+    from heliograph.delivery.outbox.requeue import requeue  # here, as in `_report`
     from heliograph.integrations.datasette.page.report import open_outbox
 
     box = open_outbox(settings)

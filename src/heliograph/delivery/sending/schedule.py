@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from heliograph.delivery.backoff import Backoff
+from heliograph.delivery.sending.backoff import Backoff
 
 
 class Schedule:

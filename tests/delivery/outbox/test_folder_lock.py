@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery import folder_lock
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.segment import segment_path
+from heliograph.delivery.outbox import folder_lock
+from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def test_folder_that_another_process_deletes_at_the_last_moment_is_deleted(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from heliograph.delivery.batch_size import BatchSize
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Scope
+from heliograph.delivery.sending.batch_size import BatchSize
 
 
 def entries(*sizes: int) -> list[Entry]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from heliograph.delivery import requeue as requeue_module
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.orphans import adopt
-from heliograph.delivery.requeue import requeue
+from heliograph.delivery.outbox import requeue as requeue_module
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.requeue import requeue
+from heliograph.delivery.sending.orphans import adopt
 from heliograph.errors import OutboxFull
 
 

@@ -23,11 +23,11 @@ from delivery.sender_bench import (
     sender_to,
 )
 from delivery.servers import OK, Answer, serving
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.destination_state import MAX_BATCH_BYTES
 from heliograph.delivery.journal.batch import Batch, Entry
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.sending.destination_state import MAX_BATCH_BYTES
+from heliograph.delivery.sending.sender import MAX_BATCH_RECORDS, Outcome
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
 from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_RETRIED

@@ -13,15 +13,15 @@
      separately until it is alone. If the server asks to wait with either of the two, a smaller batch is sent after that time.
    - A span that is too large alone is sent without its largest events.
    - A record that is refused alone is a suspect. When the destination accepts a different record, the suspect is sent once more,
-     and becomes a dead letter if it is refused again. If nothing is accepted, all records wait (`heliograph.delivery.refusals` has
+     and becomes a dead letter if it is refused again. If nothing is accepted, all records wait (`heliograph.delivery.sending.refusals` has
      the rules).
    - retry, hold: schedule the next attempt (backoff, and at least the server's `Retry-After`), rewind the source to the
      first unacknowledged record, and return.
 
 5. Acknowledge the batch (or the half).
 
-Steps 3 to 5 are one pass over the batch (`heliograph.delivery.batch_pass`). It ends early if all records wait: the next attempt was
-scheduled, and `send_next` rewinds the source. All passes share the state of the destination (`heliograph.delivery.destination_state`).
+Steps 3 to 5 are one pass over the batch (`heliograph.delivery.sending.batch_pass`). It ends early if all records wait: the next attempt was
+scheduled, and `send_next` rewinds the source. All passes share the state of the destination (`heliograph.delivery.sending.destination_state`).
 
 Invariants:
 
@@ -49,9 +49,9 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from heliograph.delivery.batch_pass import BatchPass
-from heliograph.delivery.destination_state import DestinationState
-from heliograph.delivery.source import Source
+from heliograph.delivery.sending.batch_pass import BatchPass
+from heliograph.delivery.sending.destination_state import DestinationState
+from heliograph.delivery.sending.source import Source
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import OUTBOX_DAMAGED, SCOPE
 from heliograph.values.text import counted

@@ -18,7 +18,7 @@ from delivery.sender_bench import (
     journal_of,
     partial,
 )
-from heliograph.delivery.sender import Outcome
+from heliograph.delivery.sending.sender import Outcome
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.semconv import OUTBOX_DEAD, OUTBOX_DELIVERED, OUTBOX_REJECTED
 

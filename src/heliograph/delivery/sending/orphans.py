@@ -11,11 +11,11 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folder_lock import FolderLock
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.sender import Outcome, Sender
+from heliograph.delivery.outbox.folder_lock import FolderLock
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.sending.sender import Outcome, Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE

@@ -9,16 +9,16 @@ import pytest
 from opentelemetry._logs import LogRecord
 
 from delivery.outboxes import LATER_VERSION, make_orphan
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.encoding.log_records import encode_log_record
 from heliograph.delivery.encoding.requests import entry_field
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.state import OutboxState
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.state import OutboxState
 
 
 def test_empty_outbox_is_clean(tmp_path: Path) -> None:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.folder_lock import FolderLock
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.salvage import cut_back, salvage
 from heliograph.delivery.journal.writer import JournalWriter
+from heliograph.delivery.outbox.folder_lock import FolderLock
 
 _DELETION_SECONDS: Final = 0.2
 """The time that somebody who deletes a folder has to finish, before its records are kept or counted."""

@@ -10,7 +10,7 @@ from opentelemetry.context import Context
 
 from delivery.outboxes import logging_to, make_orphan, wait_for
 from delivery.servers import OK, Answer, serving
-from heliograph.delivery.space import Space
+from heliograph.delivery.outbox.space import Space
 from heliograph.errors import OutboxFull
 from heliograph.settings import OutboxFullPolicy
 
@@ -18,7 +18,7 @@ from heliograph.settings import OutboxFullPolicy
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The result of each measurement. No time passes for a refusal, so it is not measured again for that reason."""
-    monkeypatch.setattr("heliograph.delivery.space._PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.outbox.space._PAUSE_SECONDS", 3600.0)
     sizes: list[int] = []
     real = Space.used
 
@@ -76,7 +76,7 @@ def test_own_deletions_end_a_refusal(tmp_path: Path, measured: list[int]) -> Non
 
 def test_deletion_during_a_measurement_ends_the_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The size that was measured may be the one before it."""
-    monkeypatch.setattr("heliograph.delivery.space._PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.outbox.space._PAUSE_SECONDS", 3600.0)
     space = Space(tmp_path, 100)
 
     def used(_: Space) -> int:
@@ -93,7 +93,7 @@ def test_deletion_during_a_measurement_ends_the_refusal(tmp_path: Path, monkeypa
 def test_deletions_of_others_are_seen_after_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A measurement that takes long is repeated less often."""
     now = [0.0]
-    monkeypatch.setattr("heliograph.delivery.space.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("heliograph.delivery.outbox.space.time.monotonic", lambda: now[0])
     space = Space(tmp_path, 100)
     path = write(tmp_path, "x.bin", 40)
     with pytest.raises(OutboxFull):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Scope
-from heliograph.delivery.source_memory import Refusal, SourceMemory
+from heliograph.delivery.sending.source_memory import Refusal, SourceMemory
 
 ENTRIES = [Entry(sequence=number, scope=Scope(scope=b""), encoded=b"") for number in range(5, 11)]
 

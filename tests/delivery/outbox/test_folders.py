@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 
 from delivery.outboxes import make_orphan
-from heliograph.delivery import folder_lock, folders
-from heliograph.delivery.folders import OutboxDirectory
+from heliograph.delivery.outbox import folder_lock, folders
+from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.errors import OutboxError
 from threads import join
 

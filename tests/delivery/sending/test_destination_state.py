@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from delivery.sender_bench import BAD_DATA, DELIVERED, UNAVAILABLE, Bench, RecordingSource, batch_of, in_turn
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.destination_state import LOG_INTERVAL_SECONDS
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.sending.destination_state import LOG_INTERVAL_SECONDS
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
 from heliograph.semconv import OUTBOX_DEAD, OUTBOX_RETRIED

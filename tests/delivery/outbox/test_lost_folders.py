@@ -18,11 +18,11 @@ from delivery.losses import LOSSES, rename
 from delivery.outboxes import folders_in, logging_to, wait_for
 from delivery.servers import OK, Answer, serving
 from heliograph.delivery import worker as worker_module
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalWriter
-from heliograph.delivery.lost_folders import LostFolder, give_up, is_lost
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.outbox.lost_folders import LostFolder, give_up, is_lost
 from heliograph.runtime.deadline import Deadline
 from heliograph.semconv import OUTBOX_DAMAGED
 
@@ -128,7 +128,7 @@ def test_deletion_that_goes_on_file_by_file_is_waited_for(
     """The worker looks while the lock file is gone, and the segment is still there: a moment later it is not."""
     box = tmp_path / "box"
     deletes_the_rest = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: shutil.rmtree(box))
-    monkeypatch.setattr("heliograph.delivery.lost_folders.time", deletes_the_rest)
+    monkeypatch.setattr("heliograph.delivery.outbox.lost_folders.time", deletes_the_rest)
     is_down = True
     with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:
         emit("before")

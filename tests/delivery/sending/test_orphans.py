@@ -9,11 +9,11 @@ import pytest
 from delivery.outboxes import LATER_VERSION, folders_in, make_orphan
 from delivery.sender_bench import sender_to
 from delivery.servers import serving
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.cursor import write_cursor
 from heliograph.delivery.journal.segment import segments
-from heliograph.delivery.orphans import adopt
-from heliograph.delivery.sender import Sender
+from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.sending.orphans import adopt
+from heliograph.delivery.sending.sender import Sender
 
 
 class DelayedSender(Sender):
@@ -151,7 +151,7 @@ def test_orphan_that_cannot_be_opened_keeps_no_lock(
             raise PermissionError(13, "Permission denied")
         return 1
 
-    monkeypatch.setattr("heliograph.delivery.orphans.last_sequence", unreadable)
+    monkeypatch.setattr("heliograph.delivery.sending.orphans.last_sequence", unreadable)
     [orphan] = adopt(outbox(tmp_path))
 
     assert orphan.folder == folders[1]

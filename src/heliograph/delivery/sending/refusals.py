@@ -24,7 +24,7 @@ from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from heliograph.delivery.journal.batch import Entry
-from heliograph.delivery.source_memory import Refusal, SourceMemory
+from heliograph.delivery.sending.source_memory import Refusal, SourceMemory
 from heliograph.delivery.transport.verdict import Action, Verdict
 
 MAX_SUSPECTS: Final = 4

@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from heliograph.delivery.backoff import Backoff
-from heliograph.delivery.batch_size import BatchSize
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Entry, to_request
 from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.metrics import OutboxCounters
-from heliograph.delivery.refusals import Refusals
-from heliograph.delivery.schedule import Schedule
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.sending.backoff import Backoff
+from heliograph.delivery.sending.batch_size import BatchSize
+from heliograph.delivery.sending.refusals import Refusals
+from heliograph.delivery.sending.schedule import Schedule
+from heliograph.delivery.sending.source import Source
 from heliograph.delivery.signals import LOGS, OutboxSignal
-from heliograph.delivery.source import Source
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError

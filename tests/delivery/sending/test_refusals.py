@@ -11,8 +11,8 @@ import pytest
 from delivery.outboxes import make_orphan
 from delivery.sender_bench import BAD_DATA, DELIVERED, TOO_LARGE, UNAVAILABLE, Bench, journal_of, partial
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.refusals import LONE_REFUSALS, LONE_SECONDS, MAX_REQUESTS, MAX_SUSPECTS
-from heliograph.delivery.sender import MAX_BATCH_RECORDS, Outcome, Source
+from heliograph.delivery.sending.refusals import LONE_REFUSALS, LONE_SECONDS, MAX_REQUESTS, MAX_SUSPECTS
+from heliograph.delivery.sending.sender import MAX_BATCH_RECORDS, Outcome, Source
 from heliograph.delivery.transport.verdict import Verdict
 from heliograph.semconv import OUTBOX_DELIVERED, OUTBOX_RETRIED
 

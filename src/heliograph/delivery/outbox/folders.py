@@ -9,7 +9,7 @@
     OUTBOX/damaged/<process id>-<random>/…  bytes that could not be read, kept for inspection
     OUTBOX/dead.db                          the dead letters
 
-A process owns the folders that it has locked (`heliograph.delivery.folder_lock`). A folder whose lock is free belongs to a process that
+A process owns the folders that it has locked (`heliograph.delivery.outbox.folder_lock`). A folder whose lock is free belongs to a process that
 has died: it is an orphan, and the process that locks it may send and delete it.
 
 Many processes work in one outbox at once, without any other lock between them. Two rules make that safe:
@@ -34,12 +34,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.dead_letters import DeadLetters
-from heliograph.delivery.folder_lock import LOCK, FolderLock, has_locks, try_lock
 from heliograph.delivery.journal.reader import DAMAGED
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.outbox.dead_letters import DeadLetters
+from heliograph.delivery.outbox.folder_lock import LOCK, FolderLock, has_locks, try_lock
+from heliograph.delivery.outbox.space import Space
 from heliograph.delivery.signals import LOGS, SIGNALS, OutboxSignal, signal_of_folder
-from heliograph.delivery.space import Space
 from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, passes, untrusted_reason
 from heliograph.errors import OutboxError
 from heliograph.runtime.safe_logger import SafeLogger

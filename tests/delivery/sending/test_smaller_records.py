@@ -7,8 +7,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.sending.smaller_records import smaller_records
 from heliograph.delivery.signals import LOGS, TRACES
-from heliograph.delivery.smaller_records import smaller_records
 
 HEADER = Header(resource=b"r" * 100, signal=TRACES)
 LIMIT = 12_124

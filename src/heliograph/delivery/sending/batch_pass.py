@@ -1,6 +1,6 @@
 """One pass over a batch of records: from its first request until all of its records are acknowledged, or wait.
 
-`BatchPass.deliver` does steps 3 to 5 of `heliograph.delivery.sender`. The other methods return True to go on with the batch. They return
+`BatchPass.deliver` does steps 3 to 5 of `heliograph.delivery.sending.sender`. The other methods return True to go on with the batch. They return
 False if all records wait: the next attempt was scheduled, so the pass ends there.
 
 Threads: the one that sends.
@@ -15,11 +15,11 @@ from typing import Final
 
 from typing_extensions import assert_never
 
-from heliograph.delivery.destination_state import DestinationState
 from heliograph.delivery.journal.batch import Batch, Entry
-from heliograph.delivery.refusals import MAX_SUSPECTS
-from heliograph.delivery.smaller_records import smaller_records
-from heliograph.delivery.source import Source
+from heliograph.delivery.sending.destination_state import DestinationState
+from heliograph.delivery.sending.refusals import MAX_SUSPECTS
+from heliograph.delivery.sending.smaller_records import smaller_records
+from heliograph.delivery.sending.source import Source
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import OUTBOX_DELIVERED, OUTBOX_REJECTED, SCOPE

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from heliograph.delivery.backoff import Backoff
-from heliograph.delivery.schedule import Schedule
+from heliograph.delivery.sending.backoff import Backoff
+from heliograph.delivery.sending.schedule import Schedule
 from threads import join
 
 

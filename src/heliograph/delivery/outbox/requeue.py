@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 
-from heliograph.delivery.dead_letters import DeadLetter
-from heliograph.delivery.folders import OutboxDirectory
 from heliograph.delivery.journal.frames import HEAD_BYTES, dump_header, dump_scope
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalWriter
+from heliograph.delivery.outbox.dead_letters import DeadLetter
+from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:

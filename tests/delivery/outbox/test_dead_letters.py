@@ -16,9 +16,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
 from heliograph import OutboxError
-from heliograph.delivery.dead_letters import DeadLetters
 from heliograph.delivery.journal.batch import Entry
 from heliograph.delivery.journal.frames import Header, Scope
+from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.signals import LOGS, TRACES
 
 HEADER = Header(resource=b"\x0a\x00", schema_url="https://example.com/resource")
