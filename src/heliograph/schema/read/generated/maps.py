@@ -6,7 +6,7 @@ catches the exception forgets them.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from heliograph.schema.model.types import WHOLE_NUMBER, ArrayType, BooleanType, IntegerType, MapType, StringType
 from heliograph.schema.read.generated.forms import (
@@ -25,6 +25,20 @@ _UNIFORM: Final = (BooleanType, IntegerType, StringType)
 
 _REMEMBERED: Final = (StringType(), StringType(patterns=(WHOLE_NUMBER,)))
 """The types of keys whose names are remembered by the key itself. Equal times, for example, may have different texts."""
+
+
+class _Part(NamedTuple):
+    """The source for the common dicts of a type, or for the common values of such a dict. It is always a part of `Steps`.
+
+    Attributes:
+        test: The condition under which a value is common.
+        lines: The statements that then add its attributes.
+        uses_room: True if a statement counts down the variable ``room``.
+    """
+
+    test: str
+    lines: list[str]
+    uses_room: bool
 
 
 class MapWriter:
@@ -52,8 +66,11 @@ class MapWriter:
         """
         if is_plain_map(kind):
             lines = self.any_items(variable, names, target)
-            return Steps(f"type({variable}) is dict", lines, may_raise=True, is_gradual=True)
-        return self._items(kind, variable, names, target, level=1)
+            return Steps(_is_dict(variable), lines, may_raise=True, is_gradual=True)
+        part = self._items(kind, variable, names, target, level=1)
+        if part is None:
+            return None
+        return Steps(part.test, part.lines, may_raise=True, is_gradual=True, uses_room=part.uses_room)
 
     def any_items(self, variable: str, names: str, target: str) -> list[str]:
         """Return the statements that add a dict with values of any type. They expect ``size``, as those of `steps` do.
@@ -80,7 +97,7 @@ class MapWriter:
             *block("if left is not None:", *refused_if_many(target)),
         ]
 
-    def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> Steps | None:
+    def _items(self, kind: MapType, variable: str, names: str, target: str, *, level: int) -> _Part | None:
         """Return the source for a dict with values of one type. `level` is the number of keys that lead to each of them."""
         key = self._forms.key_code(kind)
         if key is None:
@@ -107,9 +124,9 @@ class MapWriter:
             *block(each, *block(f"if not ({all_of([is_key, value_test])}):", "raise NotPlain"), *value.lines),
             *end,
         ]
-        return Steps(f"type({variable}) is dict", lines, may_raise=True, is_gradual=True, uses_room=uses_room)
+        return _Part(_is_dict(variable), lines, uses_room)
 
-    def _value(self, outer: MapType, key: str, names: str, target: str, level: int) -> Steps | None:
+    def _value(self, outer: MapType, key: str, names: str, target: str, level: int) -> _Part | None:
         """Return the source for the values of a dict, which are in the variable ``item``. `key` is the expression of the form of a key."""
         kind = outer.values
         if isinstance(kind, MapType) and not is_plain_map(kind) and not kind.is_json_text and level < MAX_DEPTH:
@@ -124,16 +141,18 @@ class MapWriter:
                 lines = [f"{target}[{names}.name({key})] = {code.form}"]
         else:
             lines = [f"put_inner({target}, {names}, {key}, {code.form})"]
-        return Steps(code.test, lines, may_raise=True, is_gradual=True, uses_room=code.uses_room)
+        return _Part(code.test, lines, code.uses_room)
 
-    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> Steps | None:
+    def _inner_map(self, kind: MapType, key: str, names: str, target: str, level: int) -> _Part | None:
         inner = self._items(kind, "values", "names", "attributes", level=level + 1)
         if inner is None:
             return None
         function = self._source.function("flatten", "attributes, names, values, room", inner.lines)
-        return inner._replace(
-            test="type(item) is dict", lines=[f"{function}({target}, {names}.below({key}), item, room)"]
-        )
+        return _Part(_is_dict("item"), [f"{function}({target}, {names}.below({key}), item, room)"], inner.uses_room)
+
+
+def _is_dict(variable: str) -> str:
+    return f"type({variable}) is dict"
 
 
 def refused_if_many(target: str) -> list[str]:
