@@ -15,7 +15,7 @@ made here, once, for every path on which a value can be exported: attributes, bo
 - `declarations` finds what holds inside of a value: by its class, by the alias that made it, and by the annotation around it.
 - `forms` makes the form of a value. It applies the privacy that the classes inside of the value declare.
 - `attributes` turns a form into OpenTelemetry attributes; `attribute_names` remembers the names that keys of dicts become.
-- `plain`, `plain_attributes` and `plain_classes` are the fast way to the same forms and attributes, for values without anything private in
+- `plain`, `plain_attributes` and `plain_objects` are the fast way to the same forms and attributes, for values without anything private in
   them.
 
 Two threads may enter every function here at once. The only state is: the bounded caches of classes, which `functools.lru_cache`

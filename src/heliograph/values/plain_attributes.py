@@ -2,20 +2,36 @@
 
 Each function raises `NotPlain` for a value that is not plain. Those that add a form have then added nothing. Those that read a
 value may have added a part of it, which the caller removes with `forget`: to collect it elsewhere first costs as much as all the tests.
+
+Values of other classes than the built-in ones are added by their class. The function for a class (`adder_of`) is made once for each name
+that the values are below, and kept: see `AttributeNames.adders`.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.attributes import MAX_DEPTH, MAX_KEYS, Attributes, AttributeValue, array_or_json
-from heliograph.values.plain import NotPlain, converted_form, dict_of, fixed_converter, plain_form
-from heliograph.values.plain_classes import adder_of
+from heliograph.values.plain import (
+    TO_SCALAR,
+    NotPlain,
+    converted_form,
+    dict_of,
+    fixed_converter,
+    plain_fields,
+    plain_form,
+)
+from heliograph.values.plain_objects import fields_adder
 from heliograph.values.privacy import Protected
 from heliograph.values.scalars import INT64_MAX, INT64_MIN, SCALARS, SMALL, SMALL_NEGATIVE, are_own_forms
 from heliograph.values.standard_library import MAX_VALUES, Converter, Pairs
 from heliograph.values.text import json_of
+
+Adder = Callable[[dict[str, Any], Any, "list[int]"], None]
+"""A function that adds a value to attributes. The last argument is the number of values that may be read."""
 
 
 def put_value(attributes: Attributes, name: str, names: AttributeNames, value: Any, room: list[int]) -> None:
@@ -41,7 +57,7 @@ def put_value(attributes: Attributes, name: str, names: AttributeNames, value: A
         attributes[name] = list_attribute(value, room)
     elif (to_form := SCALARS.get(id(kind))) is not None:
         attributes[name] = to_form(value)  # type: ignore[assignment]  # a scalar
-    elif (add := adder_of(names, kind, put_item, put_plain)) is not None:
+    elif (add := adder_of(names, kind)) is not None:
         size = len(attributes)
         add(attributes, value, room)
         if len(attributes) - size >= MAX_KEYS:
@@ -62,7 +78,39 @@ def put_mapping(attributes: Attributes, names: AttributeNames, value: Any) -> No
     put_dict(attributes, names, plain, [MAX_VALUES])
 
 
-def put_plain(names: AttributeNames, convert: Converter, attributes: Attributes, value: Any, room: list[int]) -> None:
+def adder_of(names: AttributeNames, cls: Any) -> Adder | None:
+    """Return the function that adds values of exactly one class, or `None` if they need a closer look.
+
+    Args:
+        names: The names below the attribute of the value.
+        cls: The class, which is no built-in one.
+    """
+    try:
+        return names.adders[cls]  # type: ignore[no-any-return]
+    except KeyError:
+        pass
+    found: Adder | None = None
+    to_scalar, fields, convert = TO_SCALAR.get(id(cls)), plain_fields(cls), fixed_converter(cls)
+    attribute_names = [names[field] for field in fields]
+    if to_scalar is not None:
+        found = functools.partial(_put_scalar, names.prefix, to_scalar)
+    elif fields:
+        if None not in attribute_names:
+            found = functools.partial(fields_adder(cls, put_item), names, attribute_names)
+    elif convert is not None:
+        found = functools.partial(_put_converted, names, convert)
+    names.root.make_room()
+    names.adders[cls] = found
+    return found
+
+
+def _put_scalar(name: str, to_scalar: Callable[[Any], object], flat: dict[str, Any], value: Any, _: list[int]) -> None:
+    flat[name] = to_scalar(value)
+
+
+def _put_converted(
+    names: AttributeNames, convert: Converter, attributes: Attributes, value: Any, room: list[int]
+) -> None:
     """Convert a value by a function, and add the result."""
     plain: Any = convert(value)
     kind, name = type(plain), names.prefix
@@ -188,11 +236,7 @@ def put_item(flat: dict[str, Any], names: AttributeNames, key: str, item: Any, r
         flatten(flat, names.below(key), item, room)
     elif item is None:
         names.name(key)  # it is omitted, but not below a key without a name
-    elif (
-        id(kind) not in SCALARS
-        and names.level < MAX_DEPTH
-        and (add := adder_of(names.below(key), kind, put_item, put_plain)) is not None
-    ):
+    elif id(kind) not in SCALARS and names.level < MAX_DEPTH and (add := adder_of(names.below(key), kind)) is not None:
         add(flat, item, room)
     else:
         put_inner(flat, names, key, plain_form(item, room))
