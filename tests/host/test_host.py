@@ -1,19 +1,14 @@
-"""A host tracks events from any thread and loop, has the interface that plugins use, and shuts down in time."""
+"""A host tracks events from any thread and loop, and has the interface that plugins use."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -21,86 +16,16 @@ import anyio.lowlevel
 import itsdangerous
 import pytest
 
-from heliograph import DatabaseNotFound, Event, Host, Settings, UnregisteredEvent, Validation, hookimpl
-from heliograph.quarantine.queue import QuarantineQueue
-from heliograph.quarantine.store import Quarantine
+from heliograph import DatabaseNotFound, Host, Settings, UnregisteredEvent, hookimpl
+from host.pages import AsyncReader, PageEvent, Pages, Reader, eventually, heliograph_threads, numbers, request_id
 from quarantine.test_store import RECORD
 from recorder import SECRET, DeferringStore, Telemetry
-from threads import LIMIT_SECONDS, result_in_time
-
-request_id: ContextVar[str] = ContextVar("request_id", default="none")
-
-
-@dataclass
-class PageEvent(Event):
-    name = "page"
-    number: int
+from threads import LIMIT_SECONDS
 
 
 @dataclass
 class SignedPageEvent(PageEvent):
     signature: str
-
-
-class Pages:
-    """Registers the page events."""
-
-    @hookimpl
-    def register_events(self, datasette):
-        return [PageEvent]
-
-
-class Reader(Pages):
-    """Records the page numbers in a sync hook."""
-
-    def __init__(self):
-        self.numbers = []
-
-    @hookimpl
-    def track_event(self, datasette, event):
-        self.numbers.append(event.number)
-
-
-class AsyncReader(Pages):
-    """Records the page numbers, and the request id of the caller, in an async hook."""
-
-    def __init__(self):
-        self.numbers = []
-        self.request_ids = []
-
-    @hookimpl
-    def track_event(self, datasette, event):
-        async def read():
-            await anyio.lowlevel.checkpoint()
-            self.numbers.append(event.number)
-            self.request_ids.append(request_id.get())
-
-        return read
-
-
-class HangingProvider:
-    """A provider whose flush returns when the test releases it, whatever its timeout."""
-
-    def __init__(self):
-        self.released = threading.Event()
-
-    def get_logger(self, *args, **kwargs):
-        return Telemetry().logger_provider.get_logger("unused")
-
-    def force_flush(self, timeout_millis=30000):
-        return self.released.wait(2 * LIMIT_SECONDS)
-
-
-@pytest.fixture
-def stuck() -> Iterator[HangingProvider]:
-    provider = HangingProvider()
-    yield provider
-    provider.released.set()
-
-
-def numbers(telemetry: Telemetry) -> list[int]:
-    """Return the page numbers of the emitted events, in order."""
-    return [attributes["app.page.number"] for _, attributes in telemetry.events]
 
 
 # Events
@@ -219,28 +144,6 @@ async def test_track_event_awaits_an_outbox_before_the_hooks(telemetry: Telemetr
         assert len(store.records) == 2, "nobody awaits, so it waits itself"
 
 
-def test_flush_and_shutdown_put_invalid_events_into_the_quarantine(
-    telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A thread does it otherwise, a moment later. If it fails, they return False."""
-    monkeypatch.setattr("heliograph.quarantine.queue._COLLECT_SECONDS", 5)
-    path = tmp_path / "aside.db"
-    settings = Settings(secret=("x",), validation=Validation.QUARANTINE, quarantine=path)
-    host = telemetry.host(Pages(), settings=settings)
-    host.track(PageEvent("one"))  # type: ignore[arg-type]
-    assert not path.exists()
-    assert host.flush()
-    assert sum(Quarantine(path).counts().values()) == 1
-    host.track(PageEvent("two"))  # type: ignore[arg-type]
-    with monkeypatch.context() as patch:
-        patch.setattr(QuarantineQueue, "flush", lambda *_: False)
-        assert not host.flush()
-    assert host.shutdown()
-
-    assert sum(Quarantine(path).counts().values()) == 2
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_async_hook_may_track(telemetry: Telemetry) -> None:
     """`track` does not wait for itself on the host's own loop."""
 
@@ -257,25 +160,6 @@ def test_async_hook_may_track(telemetry: Telemetry) -> None:
         host.track(PageEvent(1))
 
         assert eventually(lambda: numbers(telemetry) == [1, 2, 3, 4, 5])
-
-
-def test_flush_in_an_async_hook_returns_false(telemetry: Telemetry) -> None:
-    """On the host's own loop it cannot wait for the hooks, so it reports failure and returns."""
-    results = []
-
-    class Flushing(Pages):
-        @hookimpl
-        def track_event(self, datasette, event):
-            async def flush():
-                results.append(datasette.flush(2 * LIMIT_SECONDS * 1000))
-
-            return flush
-
-    with telemetry.host(Flushing()) as host:
-        host.track(PageEvent(1))
-        assert host.flush(LIMIT_SECONDS * 1000)
-
-    assert results == [False]
 
 
 def test_unregistered_event_is_an_error_that_names_its_class(telemetry: Telemetry) -> None:
@@ -398,18 +282,6 @@ def test_startup_hooks_run_once_before_the_first_event_of_threads_and_tasks(tele
 
 
 # The rest of Datasette's interface that plugins use
-
-
-def test_flush_waits_for_writes_with_block_false(telemetry: Telemetry) -> None:
-    """They are in the database when `flush` returns True."""
-    with telemetry.host(databases={"one": ":memory:"}) as host:
-        database = host.get_database()
-        host.call(database.execute_write, "create table pages (number integer)")
-        for number in range(20):
-            host.call(database.execute_write, "insert into pages values (?)", [number], block=False)
-
-        assert host.flush()
-        assert host.call(database.execute, "select count(*) from pages").single_value() == 20
 
 
 @pytest.mark.anyio
@@ -546,108 +418,6 @@ def test_newest_secret_signs_and_older_secrets_verify() -> None:
 # Life cycle
 
 
-def test_sync_context_manager_starts_and_shuts_down(telemetry: Telemetry) -> None:
-    """Startup hooks run when it is entered. When it is left, async hooks have run and the threads have ended."""
-    reader, started = AsyncReader(), []
-
-    class Starting:
-        @hookimpl
-        def startup(self, datasette):
-            started.append(datasette)
-
-    with telemetry.host(reader, Starting()) as host:
-        assert started == [host]
-        host.track(PageEvent(1))
-
-    assert reader.numbers == [1]
-    assert heliograph_threads() == []
-
-
-def test_async_context_manager_starts_and_shuts_down(telemetry: Telemetry) -> None:
-    """Startup hooks run in the program's own loop. When it is left, async hooks have run and the threads have ended."""
-    reader, loops = AsyncReader(), []
-
-    class Starting:
-        @hookimpl
-        def startup(self, datasette):
-            async def start():
-                loops.append(asyncio.get_running_loop())
-
-            return start
-
-    async def program():
-        async with telemetry.host(reader, Starting()) as host:
-            assert loops == [asyncio.get_running_loop()]
-            host.track(PageEvent(1))
-        assert heliograph_threads() == []
-
-    asyncio.run(program())
-
-    assert reader.numbers == [1]
-
-
-@pytest.mark.parametrize("timeout", ["5", timedelta(seconds=5)])
-def test_timeout_that_is_no_number(telemetry: Telemetry, timeout: object) -> None:
-    """The error names the value, and the host is not shut down."""
-    with telemetry.host(AsyncReader()) as host:
-        for method in (host.flush, host.shutdown):
-            with pytest.raises(
-                TypeError, match=f"a number of milliseconds, such as 5000, not {re.escape(repr(timeout))}"
-            ):
-                method(timeout)  # type: ignore[arg-type]
-        host.track(PageEvent(1))
-    assert numbers(telemetry) == [1]
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-def test_context_manager_whose_startup_is_interrupted_ends_its_threads(telemetry: Telemetry, is_async: bool) -> None:
-    """`with host:` shuts the host down itself, because Python does not call `__exit__` then. The host can be entered again."""
-    interrupts: list[BaseException] = [KeyboardInterrupt()]
-
-    class Interrupted(Pages):
-        @hookimpl
-        def startup(self, datasette):
-            datasette.call(asyncio.sleep, 0)
-            if interrupts:
-                raise interrupts.pop()
-
-    host = telemetry.host(Interrupted())
-
-    async def program():
-        async with host:
-            pytest.fail("it started")
-
-    with pytest.raises(KeyboardInterrupt):
-        if is_async:
-            asyncio.run(program())
-        else:
-            with host:
-                pytest.fail("it started")
-    assert heliograph_threads() == []
-
-    with host:
-        host.track(PageEvent(1))
-    assert numbers(telemetry) == [1]
-
-
-def test_cancelled_scope_shuts_the_host_down(telemetry: Telemetry) -> None:
-    """In a cancelled scope of anyio, `async with` waits for the hooks too."""
-    reader = AsyncReader()
-
-    async def program():
-        with anyio.CancelScope() as scope:
-            async with telemetry.host(reader) as host:
-                host.track(PageEvent(1))
-                scope.cancel()
-                await anyio.sleep_forever()
-        assert scope.cancelled_caught
-
-    anyio.run(program)
-
-    assert reader.numbers == [1]
-    assert heliograph_threads() == []
-
-
 def test_no_thread_runs_before_it_is_needed(telemetry: Telemetry) -> None:
     """An async program whose hooks are all sync needs none."""
 
@@ -661,195 +431,11 @@ def test_no_thread_runs_before_it_is_needed(telemetry: Telemetry) -> None:
     asyncio.run(program())
 
 
-def test_flush_waits_for_the_async_hooks(telemetry: Telemetry) -> None:
-    """When it returns True, the hooks of all events before it have ended."""
-    go, done = threading.Event(), []
-
-    class Slow(Pages):
-        @hookimpl
-        def track_event(self, datasette, event):
-            async def wait():
-                await anyio.to_thread.run_sync(go.wait, LIMIT_SECONDS)
-                done.append(event.number)
-
-            return wait
-
-    with telemetry.host(Slow()) as host:
-        host.track(PageEvent(1))
-        assert not host.flush(50)
-        assert done == []
-
-        go.set()
-        assert host.flush(5000)
-        assert done == [1]
-
-
-@pytest.mark.parametrize("operation", [Host.flush, Host.shutdown])
-def test_provider_that_hangs_makes_flush_and_shutdown_false_at_the_deadline(
-    telemetry: Telemetry, stuck: HangingProvider, operation: Callable[[Host, float], bool]
-) -> None:
-    """They return in time, and report that not everything was sent."""
-    host = telemetry.host(Pages(), logger_provider=stuck)
-
-    assert result_in_time(lambda: operation(host, 300)) is False
-
-    stuck.released.set()
-    host.shutdown()
-
-
-def test_provider_that_raises_makes_flush_false_and_is_logged(
-    telemetry: Telemetry, warnings: pytest.LogCaptureFixture
-) -> None:
-    """The other providers are flushed nevertheless."""
-    asked = []
-
-    class Broken(HangingProvider):
-        def force_flush(self, timeout_millis=30000):
-            raise OSError("the backend is gone")
-
-    class Asked(HangingProvider):
-        def get_meter(self, *args, **kwargs):
-            return telemetry.meter_provider.get_meter("unused")
-
-        def force_flush(self, timeout_millis=30000):
-            asked.append(timeout_millis)
-            return True
-
-    with telemetry.host(logger_provider=Broken(), meter_provider=Asked()) as host:
-        assert host.flush(20_000) is False
-
-        assert len(asked) == 1
-        assert 0 < asked[0] <= 20_000
-        assert host.flush(20_000) is False
-        assert [each for each in warnings.messages if "A provider failed to flush" in each] == [
-            "A provider failed to flush. The telemetry that it holds may be lost."
-        ]
-
-
-@pytest.mark.parametrize(("result", "expected"), [(False, False), (True, True), (None, True)])
-def test_flush_returns_what_the_provider_reports(telemetry: Telemetry, result: object, expected: bool) -> None:
-    """False is a failure. `None`, which some processors of the SDK return, is not."""
-
-    class Reporting(HangingProvider):
-        def force_flush(self, timeout_millis=30000):
-            return result
-
-    with telemetry.host(logger_provider=Reporting()) as host:
-        assert host.flush(20_000) is expected
-
-
-def test_hook_that_hangs_leaves_half_of_the_time_to_the_providers(telemetry: Telemetry) -> None:
-    """Telemetry is sent although a hook does not end."""
-    timeouts = []
-
-    class Recording(HangingProvider):
-        def force_flush(self, timeout_millis=30000):
-            timeouts.append(timeout_millis)
-            return True
-
-    class Endless(Pages):
-        @hookimpl
-        def track_event(self, datasette, event):
-            return anyio.sleep_forever
-
-    host = telemetry.host(Endless(), logger_provider=Recording())
-    host.track(PageEvent(1))
-
-    assert host.flush(2000) is False
-
-    assert 100 < timeouts[0] <= 1000
-    host.shutdown(100)
-
-
-def test_providers_are_flushed_again_after_a_hook_that_was_late(telemetry: Telemetry) -> None:
-    """Such a hook may have emitted telemetry after the first flush. Here it waits for that flush."""
-    flushes = []
-    first_flush = threading.Event()
-
-    class Recording(HangingProvider):
-        def force_flush(self, timeout_millis=30000):
-            flushes.append(list(ended))
-            first_flush.set()
-            return True
-
-    ended = []
-
-    class Late(Pages):
-        @hookimpl
-        def track_event(self, datasette, event):
-            async def wait():
-                await anyio.to_thread.run_sync(first_flush.wait, LIMIT_SECONDS)
-                ended.append(event.number)
-
-            return wait
-
-    with telemetry.host(Late(), logger_provider=Recording()) as host:
-        host.track(PageEvent(1))
-
-        assert host.flush(4000)
-        assert flushes == [[], [1]]
-
-
-@pytest.mark.parametrize("reports", [(True, True), (False, True), (True, False)])
-def test_both_flushes_count_if_a_hook_was_late(
-    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, reports: tuple[bool, bool]
-) -> None:
-    """The first may have lost something that the second does not have any more."""
-    flushes = iter(reports)
-
-    class Reporting(HangingProvider):
-        def force_flush(self, timeout_millis=30000):
-            return next(flushes)
-
-    host = telemetry.host(logger_provider=Reporting())
-    hooks_ended = iter([False, True])
-    with monkeypatch.context() as patch:
-        patch.setattr(host, "_wait_for_hooks", lambda *_: next(hooks_ended))
-        assert host.flush(60_000) is all(reports)
-    assert list(flushes) == []
-
-
-def test_shutdown_cancels_hooks_that_do_not_end(telemetry: Telemetry) -> None:
-    """`shutdown` returns False, and no thread keeps running."""
-    ended = threading.Event()
-
-    class Endless(Pages):
-        @hookimpl
-        def track_event(self, datasette, event):
-            async def wait():
-                try:
-                    await anyio.sleep_forever()
-                finally:
-                    ended.set()
-
-            return wait
-
-    host = telemetry.host(Endless())
-    host.track(PageEvent(1))
-
-    assert result_in_time(lambda: host.shutdown(300)) is False
-
-    assert ended.wait(LIMIT_SECONDS)
-    assert eventually(lambda: heliograph_threads() == [])
-
-
 @pytest.mark.parametrize("settings", [{"signals": "log"}, Settings])
 def test_settings_of_another_type_are_an_error(settings: object) -> None:
     """A dict of settings, or the class, is reported where it is given."""
     with pytest.raises(TypeError, match="settings must be an object of Settings"):
         Host(settings)  # type: ignore[arg-type]
-
-
-def test_host_can_be_used_again_after_shutdown(telemetry: Telemetry) -> None:
-    """The next event starts a thread again, and the next shutdown ends it."""
-    reader = AsyncReader()
-    host = telemetry.host(reader)
-
-    for number in (1, 2):
-        host.track(PageEvent(number))
-        assert host.shutdown()
-
-    assert reader.numbers == [1, 2]
 
 
 def test_call_returns_the_result_of_an_async_function(telemetry: Telemetry) -> None:
@@ -1034,18 +620,3 @@ def test_hosts_with_one_secret_verify_each_others_signatures(telemetry: Telemetr
     """Hosts with the same secret accept each other's signatures, in one process or in several."""
     with telemetry.host() as host:
         assert Host(Settings(secret=(SECRET,))).unsign(host.sign("value")) == "value"
-
-
-def heliograph_threads() -> list[str]:
-    """Return the names of the running threads of heliograph."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("heliograph")]
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Return True as soon as the condition is true, or False if it never is."""
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True

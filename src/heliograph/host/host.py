@@ -16,7 +16,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
@@ -35,9 +35,9 @@ from heliograph.host.plugin_startup import PluginStartup
 from heliograph.host.token_tracker import HostTracker
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.quarantine.record import InvalidRecord
-from heliograph.runtime.deadline import Deadline, run_within
+from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
-from heliograph.runtime.loop import BackgroundLoop, Jobs
+from heliograph.runtime.loop import BackgroundLoop
 from heliograph.settings import DATABASE, Settings, resolve_references, settings_or_environment
 from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
@@ -55,9 +55,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_MIN_STEP_MILLIS: Final = 100.0
-"""The time that a step of the shutdown gets after the deadline."""
 
 
 class Host:
@@ -130,10 +127,12 @@ class Host:
         self._instrumentation = Instrumentation(settings, self._providers, tracker)
         self.schemas = self._instrumentation.schemas
         self._signatures = Signatures(settings.secret or (), settings.signature_digest)
-        self._lifetime = HostLifetime()
         self._databases = Databases(databases or {}, self._background)
-        self._database_tokens = self._create_token_handler()
-        self._plugins = self._load_plugins(plugins)
+        database_tokens = self._create_token_handler()
+        self._lifetime = HostLifetime(
+            self._background, self._instrumentation, self._providers, self._databases, database_tokens
+        )
+        self._plugins = self._load_plugins(plugins, database_tokens)
         metrics = metrics_of(self._providers)
         self._dispatcher = TrackEventDispatcher(self._plugins, self._background, metrics)
         self._tokens = TokenService(self._plugins, self._instrumentation.tokens)
@@ -157,10 +156,10 @@ class Host:
         telemetry = self._instrumentation.tokens
         return keep_tokens(self, database, telemetry, cache_seconds=self.settings.token_cache_seconds)
 
-    def _load_plugins(self, plugins: Iterable[object]) -> Plugins:
+    def _load_plugins(self, plugins: Iterable[object], database_tokens: DatabaseTokenHandler | None) -> Plugins:
         # pluggy calls plugins in the reverse order of their registration: the program's own come first, ours last.
         loaded = Plugins()
-        loaded.register(BuiltInTokensPlugin(self.settings.token_handlers, self._database_tokens))
+        loaded.register(BuiltInTokensPlugin(self.settings.token_handlers, database_tokens))
         loaded.load_entry_points()
         if isinstance(plugins, str) or not isinstance(plugins, Iterable):
             raise PluginError(
@@ -450,26 +449,7 @@ class Host:
             set aside are in the quarantine, and no event was lost for lack of a provider since the last flush. (In a program without
             any provider and without a variable that asks for export, nothing counts as lost.)
         """
-        deadline = self._deadline(timeout_millis)
-        # Wait for the hooks for half of the time only: a hook that hangs must not keep the providers from sending.
-        jobs = self._background.pending()
-        hooks_ended = self._wait_for_hooks(jobs, deadline.remaining() / 2)
-        # The quarantine comes before the providers, because it needs no server.
-        is_quarantined = self._instrumentation.flush_quarantine(deadline.remaining() / 2)
-        flushed = self._providers.force_flush(deadline.remaining())
-        if not hooks_ended:
-            # Wait for them for the rest of the time. Then flush again: a hook may have emitted telemetry meanwhile. These are
-            # the same jobs as before, not those pending now: a shutdown in another thread may have cancelled one.
-            hooks_ended = self._wait_for_hooks(jobs, deadline.remaining())
-            if hooks_ended:
-                flushed = self._providers.force_flush(deadline.remaining()) and flushed
-        # This comes last, because the hooks may track events, too.
-        has_lost = self._instrumentation.missing.take()
-        return hooks_ended and flushed and is_quarantined and not has_lost
-
-    def _wait_for_hooks(self, jobs: Jobs, timeout_millis: float) -> bool:
-        # A hook that runs on the host's own loop would wait for itself.
-        return not self._background.is_own_thread() and self._background.wait(timeout_millis / 1000, jobs)
+        return self._lifetime.flush(self._deadline(timeout_millis))
 
     def shutdown(self, timeout_millis: float | None = None) -> bool:
         """Flush, call the functions of `at_shutdown`, end the host's threads, and close its databases.
@@ -486,28 +466,7 @@ class Host:
         Raises:
             RuntimeError: It was called on the host's own loop, which cannot wait for its own end.
         """
-        if self._background.is_own_thread():
-            raise RuntimeError(
-                "a host cannot be shut down by a function that runs on its own loop; call shutdown() from another thread"
-            )
-        deadline = self._deadline(timeout_millis)
-        self._lifetime.forget_blocks()
-        self._write_token_uses()
-        succeeded = self.flush(deadline.remaining())
-        succeeded = self._lifetime.call_at_shutdown(deadline) and succeeded
-        run_within(max(_MIN_STEP_MILLIS, deadline.remaining()), self._release)
-        self._lifetime.note_end()
-        return succeeded
-
-    def _write_token_uses(self) -> None:
-        """Submit the uses of tokens that are not written yet. `flush` waits for this, as for any job."""
-        if self._database_tokens is not None and not self._database_tokens.usage.is_empty:
-            self._background.submit(self._database_tokens.flush, description="writing the last use of tokens")
-
-    def _release(self) -> None:
-        self._instrumentation.end_quarantine(_MIN_STEP_MILLIS)
-        self._background.stop()
-        self._databases.close()
+        return self._lifetime.shutdown(self._deadline(timeout_millis))
 
     def at_shutdown(self, function: Callable[[float], bool | None]) -> None:
         """Call a function during `shutdown`, after the flush. Functions are called in the order in which they were added.
