@@ -1,7 +1,7 @@
 """The token operations of a `Host`, carried out by the handlers that its plugins register.
 
-The path of a new token: `Host.create_token` → `TokenService` → `TracedTokenHandler`, which records the operation with `TokenTelemetry`
-→ the plugin's handler. The path of a verification: `Host.verify_token` → `TokenService` → `verify_in_turn` → each handler in turn.
+The path of a new token: `Host.create_token` → `TokenService` → `record_creation`, which records it with `TokenTelemetry` → the plugin's
+handler. The path of a verification: `Host.verify_token` → `TokenService` → `verify_in_turn` → each handler in turn.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from heliograph.tokens.restrictions import TokenRestrictions, check_restrictions
 from heliograph.tokens.signed import SignedTokenHandler
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
-from heliograph.tokens.traced import TracedTokenHandler
-from heliograph.tokens.verification import Verification, verify_in_turn
+from heliograph.tokens.traced import record_creation
+from heliograph.tokens.verification import verify_in_turn
 
 REGISTER_TOKEN_HANDLER = "register_token_handler"  # noqa: S105 — the name of a hook
 
@@ -88,8 +88,9 @@ class TokenService:
         if not handlers:
             raise NoTokenHandler
         chosen = handlers[0] if handler is None else _handler_named(handler, handlers)
-        traced = TracedTokenHandler(chosen, self._telemetry, Verification(self._telemetry))
-        return await traced.create_token(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
+        return await record_creation(
+            self._telemetry, chosen, datasette, actor_id, expires_after=expires_after, restrictions=restrictions
+        )
 
     async def verify(self, datasette: TokenHost, token: str) -> Actor | None:
         """Verify a token; see `Host.verify_token`."""

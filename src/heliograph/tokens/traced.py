@@ -1,4 +1,4 @@
-"""Wraps token handlers so that their operations are recorded."""
+"""Records the operations of token handlers: a proxy for hosts that call the handlers, and a function for a new token."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heliograph.ambient_actor import Actor
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost, is_token_handler, name_of_handler
 from heliograph.tokens.rejections import combined_class, is_rejection, rejection_as
 from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
 from heliograph.tokens.telemetry import TokenTelemetry
 from heliograph.tokens.verification import Verification, token_id_of
@@ -85,12 +85,13 @@ class TracedTokenHandler:
         restrictions: TokenRestrictions | None = None,
     ) -> str:
         """Call the handler's `create_token`, and record the call. The event is tracked after it has returned."""
-        handler = self._traced_handler
-        create = partial(
-            handler.create_token, datasette, actor_id, expires_after=expires_after, restrictions=restrictions
-        )
-        return await self._traced_telemetry.creation(
-            name_of_handler(handler), actor_id, create, partial(id_of_created, handler)
+        return await record_creation(
+            self._traced_telemetry,
+            self._traced_handler,
+            datasette,
+            actor_id,
+            expires_after=expires_after,
+            restrictions=restrictions,
         )
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
@@ -153,8 +154,22 @@ def _trace(
     )
 
 
+async def record_creation(
+    telemetry: TokenTelemetry,
+    handler: TokenHandlerLike,
+    datasette: TokenHost,
+    actor_id: str,
+    *,
+    expires_after: int | None,
+    restrictions: TokenRestrictions | None,
+) -> str:
+    """Return a new token of a handler, and record its creation. The event is tracked after the handler has returned."""
+    create = partial(handler.create_token, datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
+    return await telemetry.creation(name_of_handler(handler), actor_id, create, partial(id_of_created, handler))
+
+
 def id_of_created(handler: object, token: object) -> str | None:
     """Return the id of a token that a handler has just created, or `None` if its kind of token has none."""
     if isinstance(handler, DatabaseTokenHandler):
-        return text.id_of(str(token))
+        return token_text.id_of(str(token))
     return token_id_of(token, None) if isinstance(token, str) else None
