@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.metrics import CallbackOptions, Meter, NoOpMeterProvider, Observation
@@ -28,7 +30,7 @@ from heliograph.telemetry.metrics import ByMeterProvider, Tally, error_type, met
 from heliograph.telemetry.providers import Providers
 from recorder import Telemetry
 from registrar import Registrar
-from threads import LIMIT_SECONDS
+from threads import LIMIT_SECONDS, result_in_time
 
 TESTS = Path(__file__).parent.parent
 
@@ -272,6 +274,24 @@ def test_threads_that_ask_at_once_get_one_object(telemetry: Telemetry) -> None:
         assert len(set(map(id, threads.map(ask, range(4))))) == 1
 
 
+def test_provider_may_need_the_metrics_while_they_are_made() -> None:
+    """Its code may make a host, or be interrupted by the handler of a signal that does. All get the same object."""
+    found: list[object] = []
+
+    class Nested(NoOpMeterProvider):
+        def get_meter(self, *args: Any, **kwargs: Any) -> Meter:
+            if not found:
+                found.append(None)
+                found.append(metrics_of(providers))
+            return super().get_meter(*args, **kwargs)
+
+    providers = Providers(meter_provider=Nested())
+
+    made = result_in_time(lambda: metrics_of(providers))
+    assert found == [None, made]
+    assert metrics_of(providers) is made
+
+
 def test_provider_that_fails_measures_nothing(warnings: pytest.LogCaptureFixture) -> None:
     """The program goes on, with a log line instead of metrics."""
 
@@ -298,14 +318,37 @@ def test_durations_have_explicit_buckets_in_seconds(telemetry: Telemetry) -> Non
     assert 0 < point.sum < 60  # type: ignore[union-attr]
 
 
+def forget_error_types(monkeypatch: pytest.MonkeyPatch, known: set[str] | None = None) -> None:
+    """Begin again to count the values of `error.type`, with this empty set for those that are known."""
+    monkeypatch.setattr(metrics, "_error_types", set() if known is None else known)
+    monkeypatch.setattr(metrics, "_error_type_numbers", itertools.count())
+
+
 def test_number_of_error_types_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program may create classes without end, and each would be a time series. Those that are known stay."""
-    monkeypatch.setattr(metrics, "_error_types", set())
+    forget_error_types(monkeypatch)
     names = [error_type(type(f"Error{number}", (Exception,), {"__module__": "app"})()) for number in range(150)]
 
     assert names == [f"app.Error{number}" for number in range(100)] + ["_OTHER"] * 50
     assert error_type(type("Error7", (Exception,), {"__module__": "app"})()) == "app.Error7"
     assert error_type(KeyError()) == "KeyError"
+
+
+def test_threads_together_keep_the_bound_of_error_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one may meet a new class between the two steps of the first."""
+
+    class Known(set[str]):
+        def add(self, name: str) -> None:
+            if name == "app.First":
+                others.append(error_type(type("Second", (Exception,), {"__module__": "app"})()))
+            super().add(name)
+
+    others: list[str] = []
+    forget_error_types(monkeypatch, Known())
+    monkeypatch.setattr(metrics, "MAX_ERROR_TYPES", 1)
+
+    assert error_type(type("First", (Exception,), {"__module__": "app"})()) == "app.First"
+    assert others == ["_OTHER"]
 
 
 def test_error_type_is_the_class_only() -> None:

@@ -15,6 +15,7 @@ Threads and processes:
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -178,8 +179,9 @@ class ByMeterProvider(Generic[T]):
         after_fork_in_child(self._reset_lock)
 
     def _reset_lock(self) -> None:
-        # This lock guards `_made`: no two threads may make an object for one provider.
-        self._lock = threading.Lock()
+        # This lock guards `_made`: no two threads may make an object for one provider. It is reentrant, because code of the provider runs while it
+        # is held, and may itself need the object, as the handler of a signal may.
+        self._lock = threading.RLock()
 
     def of(self, providers: Providers) -> T:
         """Return the object for the meter provider of ``providers``."""
@@ -188,7 +190,8 @@ class ByMeterProvider(Generic[T]):
         with self._lock:
             made = self._made.get(key)
             if made is None:
-                made = self._made[key] = self._new(providers)
+                # Not an assignment: the provider's code or a handler may have made one meanwhile.
+                made = self._made.setdefault(key, self._new(providers))
             return made
 
     def _new(self, providers: Providers) -> T:
@@ -210,6 +213,8 @@ def metrics_of(providers: Providers) -> Metrics:
 
 _BUILTINS: Final = "builtins."
 _error_types: Final[set[str]] = set()
+_error_type_numbers: Final = itertools.count()
+"""Each new value of `error.type` takes a number, in one step, so that all threads together stay below the limit."""
 
 
 def error_type(error: BaseException) -> str:
@@ -222,7 +227,7 @@ def error_type(error: BaseException) -> str:
     if name.startswith(_BUILTINS):
         return name.removeprefix(_BUILTINS)
     if name not in _error_types:
-        if len(_error_types) >= MAX_ERROR_TYPES:
+        if next(_error_type_numbers) >= MAX_ERROR_TYPES:
             return OTHER_ERROR_TYPE
         _error_types.add(name)
     return name
