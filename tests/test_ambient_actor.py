@@ -25,7 +25,7 @@ from heliograph import (
     set_actor,
 )
 from heliograph.ambient_actor import current_request
-from heliograph.runtime.generators import RUN_BODIES
+from heliograph.runtime.generators import CONTEXT_MANAGER_PACKAGES
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 from recorder import Telemetry
@@ -469,7 +469,7 @@ def test_block_that_a_class_enters_in_a_context_manager_has_its_body() -> None:
         assert current_actor() == {"id": "importer"}
 
 
-@pytest.mark.parametrize("package", sorted(RUN_BODIES))
+@pytest.mark.parametrize("package", sorted(CONTEXT_MANAGER_PACKAGES))
 @pytest.mark.parametrize("is_generated", [False, True])
 def test_dependency_of_a_framework_is_a_context_manager(package: str, is_generated: bool) -> None:
     """Its generator is suspended while the code that needs it runs. Some frameworks generate the code that reads it."""

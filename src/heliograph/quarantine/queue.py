@@ -21,6 +21,11 @@ started by `put`, and ends after a second without events, so a program that has 
 - `_moving` is held by the thread that moves lines, for as long as a transaction takes. `_mover` is the id of that thread.
 - `_lock` guards the spool, and the step from "nothing waits" to the end of the thread, for a few microseconds. `_user` is the id of the
   thread that holds it: the lock itself would let a handler in. It may be taken while `_moving` is held, never the other way round.
+- `_failure` is the text of the last failure, and empty after a success. The thread that has tried to move lines replaces it, and `put` reads
+  it without a lock: an event that is put meanwhile may be accepted although the quarantine has just failed, or refused although it has just
+  recovered.
+- `_is_ending` is True from `close` on, until `put` starts another thread. Only the thread of the queue acts on it, at its next step, and
+  `_end_bell` wakes that thread while it collects events. A ring that finds no thread shortens the first wait of the next one.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Threads and event loops:
 - `heliograph.runtime.deadline`: a time limit for code that cannot be interrupted.
 - `heliograph.runtime.shared_counter`: a counter without a lock.
 - `heliograph.runtime.kept_context`: functions that keep the context in which they were made.
-- `heliograph.runtime.generators`: the generator that code runs in.
+- `heliograph.runtime.generators`: the generator that code runs in, and whose consumer must not see what the code sets.
 - `heliograph.runtime.greenlets`: programs whose threads are greenlets (gevent, eventlet).
 
 Processes:

@@ -4,8 +4,8 @@ Code of the program is called in many places: properties of events and actors, h
 is caught there, if it is one of `program_errors`:
 
 - `Exception` is a failure of that code.
-- `asyncio.CancelledError` is one in sync code. A task is cancelled at an ``await``, so the exception comes from something
-  else that was cancelled and that the code asked for its result. Code that awaits has to let its own cancellation pass.
+- `asyncio.CancelledError` is a failure, too, if the code is sync: it has asked another task or future, which was cancelled, for its result. A
+  task is itself cancelled at an ``await`` alone, so code that awaits has to let the exception pass.
 
 Every other `BaseException` passes: signal handlers, gevent's timeouts and test runners raise theirs in whatever frame runs.
 """

@@ -72,7 +72,7 @@ class TokenSpan:
 
 
 class Observer(Protocol):
-    """Sees what a host emits. It runs in the thread of the caller, and must not raise.
+    """Receives what hosts emit. It runs in the thread of the caller, and must not raise.
 
     Attributes:
         replaces_providers: True for an observer of a test. While there is one, a missing provider is not reported.
@@ -81,10 +81,10 @@ class Observer(Protocol):
     replaces_providers: bool
 
     def on_event(self, source: object, event: TrackedEvent) -> None:
-        """See an event. `source` is the registry of the host's schemas."""
+        """Receive an event that is emitted. `source` is the registry of the host's schemas."""
 
     def on_token(self, source: object, span: TokenSpan) -> None:
-        """See the end of a token operation. `source` is the registry of the host's schemas."""
+        """Receive a token operation that has ended. `source` is the registry of the host's schemas."""
 
 
 observers: Final[list[Observer]] = []
