@@ -10,7 +10,7 @@ import pytest
 from heliograph.cli import token_leaks
 from heliograph.cli.token_leaks import tokens_in
 from heliograph.errors import FileFormatError
-from heliograph.tokens.stored.text import new_id, new_token
+from heliograph.tokens.stored.token_text import new_id, new_token
 
 FIRST, SECOND = new_token(new_id()), new_token(new_id())
 PAYLOAD = [

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from heliograph.cli.main import cli
-from heliograph.tokens.stored.text import is_well_formed, new_id, new_token
+from heliograph.tokens.stored.token_text import is_well_formed, new_id, new_token
 
 try:
     import tomllib

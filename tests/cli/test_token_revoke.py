@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.tokens_cli import TokenCommand
-from heliograph.tokens.stored.text import new_token
+from heliograph.tokens.stored.token_text import new_token
 
 
 def test_by_id(token_command: TokenCommand) -> None:

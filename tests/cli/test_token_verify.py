@@ -13,7 +13,7 @@ import pytest
 from cli.tokens_cli import TokenCommand
 from heliograph import TokenHandler, TokenInvalid, hookimpl
 from heliograph.hooks.plugins import Plugins
-from heliograph.tokens.stored.text import new_token
+from heliograph.tokens.stored.token_text import new_token
 from processes import clean_environment, run
 
 

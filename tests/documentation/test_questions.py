@@ -19,7 +19,7 @@ from backends import Jaeger, Prometheus, VictoriaLogs, wait_until
 from cli.tails import tailing
 from delivery.servers import OK, serving
 from documentation.blocks import DOCS, section
-from heliograph.tokens.stored.text import ID_LENGTH, PATTERN, PREFIX
+from heliograph.tokens.stored.token_text import ID_LENGTH, PATTERN, PREFIX
 from processes import Server, clean_environment, datasette, otlp, run
 
 PAGE = DOCS / "questions.md"

@@ -14,7 +14,7 @@ from typing import Any
 
 from backends import wait_until
 from cli.tokens_cli import TokenCommand
-from heliograph.tokens.stored.text import hash_of
+from heliograph.tokens.stored.token_text import hash_of
 from processes import program_environment
 
 KILLED = 3

@@ -6,13 +6,15 @@ import codecs
 from typing import IO, Final
 
 from heliograph.errors import FileFormatError
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 
 MAX_TOKENS: Final = 100_000
 """The number of different tokens that one file may have."""
 CHUNK_BYTES: Final = 1024 * 1024
 
-_TOKEN_LENGTH: Final = len(text.PREFIX) + text.ID_LENGTH + text.SECRET_LENGTH + text.CHECKSUM_LENGTH
+_TOKEN_LENGTH: Final = (
+    len(token_text.PREFIX) + token_text.ID_LENGTH + token_text.SECRET_LENGTH + token_text.CHECKSUM_LENGTH
+)
 
 
 def tokens_in(stream: IO[bytes]) -> list[str]:
@@ -30,8 +32,8 @@ def tokens_in(stream: IO[bytes]) -> list[str]:
     while chunk := stream.read(CHUNK_BYTES):
         decoder = decoder or _decoder_for(chunk)
         part = rest + decoder.decode(chunk)
-        matches = (match.group() for match in text.PATTERN.finditer(part))
-        found.update((token, None) for token in matches if text.is_well_formed(token))
+        matches = (match.group() for match in token_text.PATTERN.finditer(part))
+        found.update((token, None) for token in matches if token_text.is_well_formed(token))
         if len(found) > MAX_TOKENS:
             raise FileFormatError(f"the file has more than {MAX_TOKENS} tokens; split it")
         # The end of this part may be the beginning of a token that ends in the next part.

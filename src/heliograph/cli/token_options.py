@@ -14,14 +14,14 @@ from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile
 from heliograph.tokens.actions import CORE_ACTIONS
 from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 
 _Grants: TypeAlias = "tuple[tuple[str, ...], ...]"
 """Actions, each after the names of the database and the resource that it is allowed for."""
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 _DURATION: Final = re.compile(r"([0-9]{1,12})([smhdw]?)")
-_TOKEN_ID: Final = re.compile(rf"[0-9A-Za-z]{{{text.ID_LENGTH}}}")
+_TOKEN_ID: Final = re.compile(rf"[0-9A-Za-z]{{{token_text.ID_LENGTH}}}")
 
 
 class TokenId(click.ParamType):  # type: ignore[type-arg]  # not generic in older versions
@@ -33,7 +33,7 @@ class TokenId(click.ParamType):  # type: ignore[type-arg]  # not generic in olde
         """Return the id."""
         if _TOKEN_ID.fullmatch(value) is None:
             self.fail(
-                f"an id has {text.ID_LENGTH} letters and digits; `heliograph token list` shows the ids, and `heliograph token "
+                f"an id has {token_text.ID_LENGTH} letters and digits; `heliograph token list` shows the ids, and `heliograph token "
                 "verify` reads a whole token from its standard input",
                 param,
                 ctx,

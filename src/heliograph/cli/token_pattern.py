@@ -10,9 +10,9 @@ import click
 
 from heliograph.cli.json_option import json_option
 from heliograph.cli.terminal import echo, echo_lines
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 
-_REGEX: Final = text.PATTERN.pattern
+_REGEX: Final = token_text.PATTERN.pattern
 _NOT_IN_A_WORD: Final = rf"\b({_REGEX})\b"
 
 PATTERNS: Final = MappingProxyType(
@@ -25,11 +25,11 @@ After secret: \z|[^0-9A-Za-z_]""",
 id = "heliograph-token"
 description = "An API token of heliograph"
 regex = '''{_NOT_IN_A_WORD}'''
-keywords = ["{text.PREFIX}"]""",
+keywords = ["{token_text.PREFIX}"]""",
         "trufflehog": f"""detectors:
   - name: heliograph-token
     keywords:
-      - {text.PREFIX}
+      - {token_text.PREFIX}
     regex:
       token: '{_NOT_IN_A_WORD}'""",
     }

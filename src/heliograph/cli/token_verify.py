@@ -18,7 +18,7 @@ from heliograph.cli.token_options import file_options
 from heliograph.errors import TokenInvalid
 from heliograph.host import Host
 from heliograph.tokens.rejections import ERROR, UNRECOGNIZED, VALID, rejection_result
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 from heliograph.values.text import display, utc
 
 
@@ -77,7 +77,7 @@ def _read_token() -> str:
     if stdin.isatty():
         return str(click.prompt("Token", hide_input=True, err=True))
     # One byte more than the limit, so that a longer text is rejected as too long, and two for the end of the line.
-    given = stdin.buffer.read(text.MAX_LENGTH + 3)
+    given = stdin.buffer.read(token_text.MAX_LENGTH + 3)
     return given.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
 
 

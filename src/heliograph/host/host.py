@@ -150,7 +150,7 @@ class Host:
             path,
             internal=None if internal.path == location.MEMORY else internal.path,
             served=(),
-            way_out=f"make the host with Host(databases={{{INTERNAL!r}: FILE}})",
+            advice=f"make the host with Host(databases={{{INTERNAL!r}: FILE}})",
         )
         database = internal if path is None else self._databases.add(TOKENS, path)
         telemetry = self._instrumentation.tokens

@@ -190,7 +190,7 @@ class TokenOperation:
     Args:
         name: The name of its span.
         span: The span; `None` if no provider is set, or it failed.
-        context: The context with the span as the current one; see below.
+        context: The context with the span as the current one; `None` if there is no span.
         parent: The span that was current when it began.
         actor: Selects the keys of an actor that are exported.
 

@@ -18,7 +18,7 @@ from datasette.tokens import TokenInvalid as DatasetteTokenInvalid
 from heliograph import Settings, TokenInvalid, TokenRestrictions, acting_as, tokens
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.tokens.rejections import rejection_result
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 from heliograph.tokens.stored.operations import handler_of
 from recorder import Telemetry
 
@@ -92,10 +92,10 @@ async def test_format(deployed: Deployment) -> None:
     issued = await tokens.issue(deployed.host, "alice")
 
     body, checksum = issued.token[:-6], issued.token[-6:]
-    assert text.PATTERN.fullmatch(issued.token)
+    assert token_text.PATTERN.fullmatch(issued.token)
     assert body[6:18] == issued.id
     assert len(body[18:]) == 43
-    assert text.checksum(body) == checksum
+    assert token_text.checksum(body) == checksum
 
 
 async def test_secret_of_its_own_is_hashed_at_rest(deployed: Deployment) -> None:
@@ -192,7 +192,7 @@ async def test_revoked_token_is_told_from_an_unknown_one(deployed: Deployment, t
     """The verdict of a revoked one has its id. Datasette answers both with 401."""
     issued = await tokens.issue(deployed.host, "alice")
     await tokens.revoke(deployed.host, issued.id)
-    unknown = text.new_token(issued.id)
+    unknown = token_text.new_token(issued.id)
 
     assert [await deployed.result(token) for token in (issued.token, unknown)] == ["revoked", "invalid"]
     verdicts = [span.attributes.get(ID) for span in telemetry.spans if span.name == "token.verify"]

@@ -18,7 +18,7 @@ from heliograph import (
     TokenSignatureInvalid,
     tokens,
 )
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 from tokens.stored.rig import TokenHost
 
 
@@ -63,8 +63,8 @@ def test_token_is_verified(host: TokenHost) -> None:
         ("hgtok_\0", TokenMalformed),
         ("hgtok_\ud800", TokenMalformed),
         ("hgtok_é", TokenMalformed),
-        (text.new_token("000000000000"), TokenSignatureInvalid),
-        (text.new_token("000000000000") + "\n", TokenMalformed),
+        (token_text.new_token("000000000000"), TokenSignatureInvalid),
+        (token_text.new_token("000000000000") + "\n", TokenMalformed),
     ],
 )
 def test_bad_text_is_rejected_or_not_ours(host: TokenHost, token: str, error: type[TokenInvalid] | None) -> None:
@@ -94,7 +94,7 @@ def test_file_contains_no_secret(host: TokenHost) -> None:
     kept = b"".join(file.read_bytes() for file in Path(str(host.settings.token_database)).parent.iterdir())
     assert token[6:18].encode() in kept
     assert token[18:61].encode() not in kept
-    assert text.hash_of(token) in kept
+    assert token_text.hash_of(token) in kept
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_use_by_another_process_keeps_a_token_alive(host: TokenHost) -> None:
     with TokenHost(host.settings.token_database) as other:  # type: ignore[arg-type]
         host.run(host.handler.store.prepare())
         host.handler.cache.put(
-            text.hash_of(token), host.run(host.handler.store.find(text.hash_of(token))), host.clock.now, 0
+            token_text.hash_of(token), host.run(host.handler.store.find(token_text.hash_of(token))), host.clock.now, 0
         )  # type: ignore[arg-type]
         other.clock.now = host.clock.now
         other.run(other.verify_token(token))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -185,6 +187,46 @@ def test_first_use_of_a_new_secret_has_an_effect_on_the_old_one_in_the_cache(tmp
         host.clock.now += 5
 
         assert not is_valid(host, old.token)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        tokens.revoke,
+        lambda host, token_id: tokens.revoke_all(host),
+        lambda host, token_id: tokens.rotate(host, token_id, grace=0),
+        lambda host, token_id: tokens.restrict(host, token_id, TokenRestrictions().allow_all("view-instance")),
+    ],
+    ids=["revoke", "revoke_all", "rotate", "restrict"],
+)
+def test_change_whose_caller_is_cancelled_has_an_effect_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Host, str], Coroutine[Any, Any, object]]
+) -> None:
+    """The write may be committed all the same, so the cache must not have the token as it was."""
+
+    async def cancel_after_the_write(host: TokenHost, token_id: str) -> None:
+        written, database = asyncio.Event(), host.handler.store._database
+        write = database.execute_write_fn
+
+        async def write_and_wait(*args: Any, **kwargs: Any) -> None:
+            await write(*args, **kwargs)
+            written.set()
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "execute_write_fn", write_and_wait)
+            task = asyncio.ensure_future(change(host, token_id))
+            await written.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with TokenHost(tmp_path / "tokens.db", token_cache_seconds=60) as host:
+        issued = host.run(tokens.issue(host, "alice"))
+        actor = host.run(host.verify_token(issued.token))
+        host.run(cancel_after_the_write(host, issued.id))
+
+        assert not is_valid(host, issued.token) or host.run(host.verify_token(issued.token)) != actor
 
 
 def test_times_of_the_secrets_of_a_token_can_be_read(host: TokenHost) -> None:

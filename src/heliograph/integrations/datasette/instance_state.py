@@ -189,7 +189,7 @@ def _token_database(datasette: Datasette, path: Path | None) -> Database | None:
         path,
         internal=None if internal.is_memory or internal.is_temp_disk else internal.path,
         served=[database.path for database in datasette.databases.values() if database.path],
-        way_out="start Datasette with --internal FILE",
+        advice="start Datasette with --internal FILE",
     )
     if path is None:
         return None

@@ -2,7 +2,7 @@
 
 The path of a verification, in `handler`:
 
-1. `text`: the prefix, the form and the checksum. A text that is not well-formed costs no query.
+1. `token_text`: the prefix, the form and the checksum. A text that is not well-formed costs no query.
 2. `cache`: a token that was found a few seconds ago is not looked up again.
 3. `store`: one indexed query joins the secret's hash with its token.
 4. `record`: revoked, replaced, expired or unused for too long is a rejection; anything else is valid.
@@ -17,5 +17,5 @@ that verifications do not wait for a long write of somebody else.
 
 Threads and processes: tokens are verified in any thread and loop. `cache` and `usage` have locks; the database has its own.
 A revocation has an effect at once in its process, because it empties the cache, and in other processes after at most
-``HELIOGRAPH_TOKEN_CACHE_SECONDS``. Everything that must happen once among processes is one conditional ``update``.
+``HELIOGRAPH_TOKEN_CACHE_SECONDS``. Everything that must happen once among processes is one transaction of `store`.
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from heliograph.runtime.fork import after_fork_in_child
@@ -63,6 +65,15 @@ class SecretCache:
             entry = self._entries.get(hash_)
             if entry is not None and entry[1] is old:
                 self._entries[hash_] = (entry[0], new)
+
+    @contextmanager
+    def forget_after(self) -> Iterator[None]:
+        """Forget everything after the block, which changes tokens in the database."""
+        try:
+            yield
+        finally:
+            # Also after a cancellation: the write may be committed all the same.
+            self.forget()
 
     def forget(self) -> None:
         """Forget everything, because a token was changed."""

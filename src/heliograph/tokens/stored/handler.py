@@ -12,7 +12,7 @@ from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenInvalid, TokenMalformed, TokenSignatureInvalid
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost
 from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 from heliograph.tokens.stored.cache import SecretCache
 from heliograph.tokens.stored.record import Secret, Token
 from heliograph.tokens.stored.store import TokenStore
@@ -102,7 +102,7 @@ class DatabaseTokenHandler(TokenHandler):
         check_seconds("unused_after", unused_after, at_least=MIN_UNUSED_SECONDS)
         now = self.clock()
         record = Token(
-            id=text.new_id(),
+            id=token_text.new_id(),
             actor_id=actor_id,
             label=label,
             restrictions=None if restrictions is None else restrictions.abbreviated(datasette),
@@ -110,8 +110,8 @@ class DatabaseTokenHandler(TokenHandler):
             expires=None if expires_after is None else now + expires_after,
             unused_after=unused_after,
         )
-        token = text.new_token(record.id)
-        await self.store.add(record, text.hash_of(token))
+        token = token_text.new_token(record.id)
+        await self.store.add(record, token_text.hash_of(token))
         return record, token
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:
@@ -127,11 +127,11 @@ class DatabaseTokenHandler(TokenHandler):
             TokenExpired: Its lifetime, or the host's limit of it, is over, or it was not used for too long.
             sqlite3.Error: The database cannot be read.
         """
-        if not token.startswith(text.PREFIX):
+        if not token.startswith(token_text.PREFIX):
             return None
         hash_ = _checked_hash(token)
         now = self.clock()
-        secret = self._kept(hash_, now)
+        secret = self._cached(hash_, now)
         if secret is None:
             secret = await self._look_up(hash_, now)
         actor = self.accept(datasette, secret, now)
@@ -144,11 +144,11 @@ class DatabaseTokenHandler(TokenHandler):
 
     def without_waiting(self, token: str) -> TokenHandlerLike | None:
         """Return a handler whose `verify_token` answers for this token without waiting; `None` if the database has to be asked."""
-        if not text.is_well_formed(token):
+        if not token_text.is_well_formed(token):
             # It does not look up such a text.
             return self
-        secret = self._kept(text.hash_of(token), self.clock())
-        return None if secret is None or secret.first_used is None else _Cached(self, secret)
+        secret = self._cached(token_text.hash_of(token), self.clock())
+        return None if secret is None or secret.first_used is None else _CachedTokenHandler(self, secret)
 
     def note_use(self, secret: Secret, now: float) -> None:
         """Note a use of a token. It is written in the background, a minute after it at the latest, with all others until then."""
@@ -169,7 +169,7 @@ class DatabaseTokenHandler(TokenHandler):
             self.usage.put_back(uses)
             raise
 
-    def _kept(self, hash_: bytes, now: float) -> Secret | None:
+    def _cached(self, hash_: bytes, now: float) -> Secret | None:
         """Return a secret that was found a short time ago, unless the database may have a later use that makes it valid."""
         secret = self.cache.get(hash_, now)
         if secret is None or secret.token.unused_after is None:
@@ -205,7 +205,7 @@ class DatabaseTokenHandler(TokenHandler):
             await self.lifecycle.first_used(actor, self.name)
 
 
-class _Cached(TokenHandler):
+class _CachedTokenHandler(TokenHandler):
     """Answers for one token that was verified a short time ago.
 
     Args:
@@ -229,9 +229,9 @@ class _Cached(TokenHandler):
 
 
 def _checked_hash(token: str) -> bytes:
-    if not text.is_well_formed(token):
+    if not token_text.is_well_formed(token):
         raise TokenMalformed("Invalid token: wrong form or checksum")
-    return text.hash_of(token)
+    return token_text.hash_of(token)
 
 
 def longest_lifetime(datasette: TokenHost) -> int | None:

@@ -23,7 +23,7 @@ INTERNAL_TABLE: Final = "catalog_databases"
 """A table that every internal database of Datasette has."""
 
 
-def prepare(path: Path | None, *, internal: str | None, served: Iterable[str], way_out: str) -> None:
+def prepare(path: Path | None, *, internal: str | None, served: Iterable[str], advice: str) -> None:
     """Check that tokens can be kept as the settings say, and create the file of the setting ``token_database`` if there is none.
 
     The arguments are those of `problem_of`.
@@ -31,27 +31,27 @@ def prepare(path: Path | None, *, internal: str | None, served: Iterable[str], w
     Raises:
         SettingsError: They cannot be kept.
     """
-    problem = problem_of(path, internal=internal, served=served, way_out=way_out)
+    problem = problem_of(path, internal=internal, served=served, advice=advice)
     if problem is not None:
         raise SettingsError([problem])
     if path is not None:
         create_private(path)
 
 
-def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str], way_out: str) -> str | None:
+def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str], advice: str) -> str | None:
     """Return a message if tokens cannot be kept as the settings say, else `None`.
 
     Args:
         path: The setting ``token_database``.
         internal: The file of the host's internal database; `None` if it ends with the process.
         served: The files of the databases that the host serves.
-        way_out: The advice how to give the internal database a file, in this kind of host.
+        advice: How to give the internal database a file, in this kind of host.
     """
     if path is None:
         if internal is None:
             return (
                 "token_handlers: `database` needs a database that outlives the process; set HELIOGRAPH_TOKEN_DATABASE to a "
-                f"file, or {way_out} (tests set HELIOGRAPH_TOKEN_DATABASE=:memory:)"
+                f"file, or {advice} (tests set HELIOGRAPH_TOKEN_DATABASE=:memory:)"
             )
         return None
     if is_memory(path):

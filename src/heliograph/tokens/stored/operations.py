@@ -14,7 +14,7 @@ from heliograph.ambient_actor import current_actor
 from heliograph.errors import NoTokenDatabase
 from heliograph.tokens.handler import TokenHost
 from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds, longest_lifetime
 from heliograph.tokens.stored.record import Secret, Token
 from heliograph.tokens.stored.store import TokenDatabase, TokenStore
@@ -118,10 +118,8 @@ async def revoke(host: TokenHost, token_id: str) -> bool:
         TokenNotFound: There is no such token.
     """
     handler = handler_of(host)
-    try:
+    with handler.cache.forget_after():
         is_changed = await handler.store.revoke(token_id, now=handler.clock(), by=_current_actor_id())
-    finally:
-        handler.cache.forget()
     if is_changed:
         await handler.lifecycle.revoked(token_id, handler.name)
     return is_changed
@@ -134,10 +132,8 @@ async def revoke_all(host: TokenHost, actor_id: str | None = None) -> int:
         NoTokenDatabase: The host keeps no tokens in a database.
     """
     handler = handler_of(host)
-    try:
+    with handler.cache.forget_after():
         revoked = await handler.store.revoke_all(actor_id, now=handler.clock(), by=_current_actor_id())
-    finally:
-        handler.cache.forget()
     for token in revoked:
         await handler.lifecycle.revoked(token.id, handler.name)
     return len(revoked)
@@ -161,8 +157,8 @@ async def restrict(host: TokenHost, token_id: str, restrictions: TokenRestrictio
             raise ValueError(
                 "these restrictions allow actions that the token does not allow now; a token can only get narrower"
             )
-        is_changed = await handler.store.restrict(token_id, old, new)
-    handler.cache.forget()
+        with handler.cache.forget_after():
+            is_changed = await handler.store.restrict(token_id, old, new)
 
 
 async def rotate(
@@ -194,9 +190,11 @@ async def rotate(
     (await handler.store.get(token_id)).check(
         now, last_seen=handler.usage.last_used(token_id), longest_lifetime=longest_lifetime(host)
     )
-    token = text.new_token(token_id)
-    await handler.store.add_secret(token_id, text.hash_of(token), now=now, grace=grace, latest_end=now + latest)
-    handler.cache.forget()
+    token = token_text.new_token(token_id)
+    with handler.cache.forget_after():
+        await handler.store.add_secret(
+            token_id, token_text.hash_of(token), now=now, grace=grace, latest_end=now + latest
+        )
     await handler.lifecycle.rotated(token_id, handler.name, grace=grace)
     return IssuedToken(id=token_id, token=token)
 
@@ -231,7 +229,7 @@ async def find(host: TokenHost, token: str) -> Secret | None:
         NoTokenDatabase: The host keeps no tokens in a database.
     """
     handler = handler_of(host)
-    return await handler.store.find(text.hash_of(token)) if text.is_well_formed(token) else None
+    return await handler.store.find(token_text.hash_of(token)) if token_text.is_well_formed(token) else None
 
 
 def state_of(host: TokenHost, token: Token) -> str:

@@ -3,7 +3,9 @@
 ``heliograph_tokens`` has a row for each token, ``heliograph_token_secrets`` one for each secret of a token: the SHA-256 of the whole
 token is its key. Their names have a prefix because Datasette's internal database is shared by all plugins.
 
-A step that must happen only once among all processes is one conditional ``update``. The process whose statement changed a row has done it.
+A step that must happen only once among all processes is one transaction. It holds SQLite's write lock from its beginning, so no other
+process can write between its reads and its writes: `TokenDatabase.execute_write_fn` has to begin it with ``begin immediate``, as a `Host`'s
+and Datasette's databases do. The process whose transaction has changed a row has done the step.
 """
 
 from __future__ import annotations
@@ -85,7 +87,11 @@ class TokenDatabase(Protocol):
     async def execute_write_fn(
         self, fn: Callable[[sqlite3.Connection], T], block: bool = True, transaction: bool = True
     ) -> T | uuid.UUID:
-        """Call a function with the connection that writes. With ``block=False``, return an id at once."""
+        """Call a function with the connection that writes. With ``block=False``, return an id at once.
+
+        The function runs in a transaction that begins with ``begin immediate``: several functions read first, and then rely on what they
+        have read. With ``transaction=False``, it runs in none.
+        """
 
 
 class TokenStore:

@@ -15,7 +15,8 @@ INTERVAL_SECONDS: Final = 60.0
 class Usage:
     """Collects the last use of tokens. Any thread may use it.
 
-    `_lock` guards every change. `last_used` and the properties read without it: `_last_used` and `_taken` are replaced as a whole.
+    `_lock` guards every change. `last_used` and the properties read without it, each in single steps: `note` and `put_back` change one entry of
+    `_last_used` at a time, and `take` replaces both dicts as a whole.
     """
 
     def __init__(self) -> None:

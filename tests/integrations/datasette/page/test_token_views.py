@@ -16,7 +16,7 @@ from datasette.tokens import TokenHandler
 from heliograph import tokens
 from heliograph.integrations.datasette.page import token_views
 from heliograph.tokens.restrictions import TokenRestrictions
-from heliograph.tokens.stored.text import PATTERN
+from heliograph.tokens.stored.token_text import PATTERN
 
 pytestmark = pytest.mark.anyio
 

@@ -8,32 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heliograph.tokens.stored import text
+from heliograph.tokens.stored import token_text
 
 GOOD = "hgtok_" + "0" * 12 + "A" * 43 + "3KZXk7"
 
 
 def test_checksum_is_crc_32_in_base_62() -> None:
     """A known token has it."""
-    assert text.checksum(GOOD[:-6]) == "3KZXk7"
-    assert text.is_well_formed(GOOD)
+    assert token_text.checksum(GOOD[:-6]) == "3KZXk7"
+    assert token_text.is_well_formed(GOOD)
 
 
 @pytest.mark.parametrize("body", ["", "hgtok_"])
 def test_checksum_has_six_characters(body: str) -> None:
     """Zeros are added before a small number."""
-    assert re.fullmatch("[0-9A-Za-z]{6}", text.checksum(body))
-    assert text.checksum("") == "000000"
+    assert re.fullmatch("[0-9A-Za-z]{6}", token_text.checksum(body))
+    assert token_text.checksum("") == "000000"
 
 
 def test_new_tokens_differ_and_are_well_formed() -> None:
     """They contain the id that they were made with, and a secret of their own."""
-    token_id = text.new_id()
-    tokens = {text.new_token(token_id) for _ in range(100)}
+    token_id = token_text.new_id()
+    tokens = {token_text.new_token(token_id) for _ in range(100)}
 
     assert len(tokens) == 100
-    assert all(text.is_well_formed(token) and token[6:18] == token_id for token in tokens)
-    assert len({text.new_id() for _ in range(100)}) == 100
+    assert all(token_text.is_well_formed(token) and token[6:18] == token_id for token in tokens)
+    assert len({token_text.new_id() for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_new_tokens_differ_and_are_well_formed() -> None:
 )
 def test_other_texts_are_not_well_formed(token: str) -> None:
     """A line break at the end, and digits and letters of other scripts, are recognized."""
-    assert not text.is_well_formed(token)
+    assert not token_text.is_well_formed(token)
 
 
 @given(position=st.integers(0, 66), character=st.characters())
@@ -63,12 +63,12 @@ def test_change_of_one_character_is_recognized(position: int, character: str) ->
     """The checksum finds every one."""
     changed = GOOD[:position] + character + GOOD[position + 1 :]
 
-    assert text.is_well_formed(changed) == (changed == GOOD)
+    assert token_text.is_well_formed(changed) == (changed == GOOD)
 
 
 def test_hash_is_of_the_whole_token() -> None:
     """Two tokens with one id have different hashes, of 32 bytes."""
-    first, second = text.new_token("0" * 12), text.new_token("0" * 12)
+    first, second = token_text.new_token("0" * 12), token_text.new_token("0" * 12)
 
-    assert len(text.hash_of(first)) == 32
-    assert text.hash_of(first) != text.hash_of(second)
+    assert len(token_text.hash_of(first)) == 32
+    assert token_text.hash_of(first) != token_text.hash_of(second)
