@@ -45,7 +45,7 @@ def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str]
         path: The setting ``token_database``.
         internal: The file of the host's internal database; `None` if it ends with the process.
         served: The files of the databases that the host serves.
-        advice: How to give the internal database a file, in this kind of host.
+        advice: The way to give the internal database a file, in this kind of host.
     """
     if path is None:
         if internal is None:
