@@ -552,7 +552,7 @@ async def test_events_are_ignored_while_the_interpreter_ends(
         monkeypatch.setattr(Host, "_is_ending", staticmethod(lambda: True))
         host.track(PageEvent(1))
         await host.track_event(PageEvent(2))
-        await host._track_in_background(PageEvent(3))
+        await host._track_in_threads(PageEvent(3))
 
     assert telemetry.events == []
     assert reader.numbers == []

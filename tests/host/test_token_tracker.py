@@ -35,18 +35,18 @@ async def test_event_is_tracked_by_the_function_for_its_place(background: Backgr
     async def track(event: TokenEvent) -> None:
         here.append(event)
 
-    async def track_in_background(event: TokenEvent) -> None:
+    async def track_in_threads(event: TokenEvent) -> None:
         there.append(event)
 
-    tracker = HostTracker(background, track, track_in_background)
+    tracker = HostTracker(background, track, track_in_threads)
     await tracker.track(EVENT)
     assert (here, there) == ([EVENT], [])
 
-    await tracker.track_in_background(EVENT)
+    await tracker.track_after_verification(EVENT)
     assert (here, there) == ([EVENT], [EVENT])
 
 
-@pytest.mark.parametrize("method", ["track", "track_in_background"])
+@pytest.mark.parametrize("method", ["track", "track_after_verification"])
 async def test_failure_is_logged(background: BackgroundLoop, warnings: pytest.LogCaptureFixture, method: str) -> None:
     """The token was created or verified nevertheless."""
     tracker = HostTracker(background, fail, fail)

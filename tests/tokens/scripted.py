@@ -60,7 +60,7 @@ class RecordingTracker:
     async def track(self, event: TokenEvent) -> None:
         self.events.append(event)
 
-    async def track_in_background(self, event: TokenEvent) -> None:
+    async def track_after_verification(self, event: TokenEvent) -> None:
         self.events.append(event)
 
     def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:

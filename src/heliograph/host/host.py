@@ -1,10 +1,10 @@
 """`Host`: run plugins that were written for Datasette's hooks in any Python program.
 
-The path of an event: `Host.track` → `Instrumentation.emit` → `SchemaRegistry.reader` → ``EventReader.attributes`` →
-`Emitter.emit` → the OpenTelemetry providers; then → `TrackEventDispatcher` → the ``track_event`` hooks of the plugins.
+The path of an event: `Host.track` → `Instrumentation.emit` → `SchemaRegistry.reader` → `Emitter.emit` → ``EventReader.attributes`` →
+the OpenTelemetry providers; then → `TrackEventDispatcher` → the ``track_event`` hooks of the plugins.
 
-The path of a token: `Host.create_token` or `Host.verify_token` → `TokenService` → `TracedTokenHandler`, which records the
-operation with `TokenTelemetry` → the handler of a plugin.
+The path of a new token: `Host.create_token` → `TokenService` → `record_creation` → the handler of a plugin. The path of a verification:
+`Host.verify_token` → `TokenService` → `verify_in_turn` → each handler, until one decides. `TokenTelemetry` records both.
 
 Threads: a host may be used from any number of threads and event loops at once. It has no lock and no changing field of its own:
 the objects that threads share have theirs, such as `RunOnce` for the startup, `BackgroundLoop` and `HostLifetime`.
@@ -123,7 +123,7 @@ class Host:
             tracer_provider=tracer_provider, logger_provider=logger_provider, meter_provider=meter_provider
         )
         self._background = BackgroundLoop()
-        tracker = HostTracker(self._background, self.track_event, self._track_in_background)
+        tracker = HostTracker(self._background, self.track_event, self._track_in_threads)
         self._instrumentation = Instrumentation(settings, self._providers, tracker)
         self.schemas = self._instrumentation.schemas
         self._signatures = Signatures(settings.secret or (), settings.signature_digest)
@@ -218,7 +218,7 @@ class Host:
         await await_all(call_without_waiting(self._instrumentation.emit, event))
         await self._dispatcher.dispatch_async(self, event)
 
-    async def _track_in_background(self, event: EventLike) -> None:
+    async def _track_in_threads(self, event: EventLike) -> None:
         """Do the same as `track_event`, on the host's own loop. Providers and hooks run in worker threads, because `call` needs the loop, too."""
         if not self._is_ending():
             from anyio import to_thread  # see `heliograph.runtime.loop`

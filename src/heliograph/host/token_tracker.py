@@ -24,22 +24,22 @@ class HostTracker:
     Args:
         background: The host's loop, which runs functions later.
         track: Tracks an event in the caller's loop.
-        track_in_background: Tracks an event on the host's own loop, without blocking it.
+        track_in_threads: Tracks an event in worker threads, so that providers and hooks do not block the host's loop.
     """
 
-    def __init__(self, background: BackgroundLoop, track: Track, track_in_background: Track) -> None:
+    def __init__(self, background: BackgroundLoop, track: Track, track_in_threads: Track) -> None:
         self._background = background
         self._track = track
-        self._track_in_background = track_in_background
+        self._track_in_threads = track_in_threads
         self._failures = LimitedLog(logger)
 
     async def track(self, event: TokenEvent) -> None:
         """Emit an event, and call the hooks `track_event`."""
         await self._logged(self._track, event)
 
-    async def track_in_background(self, event: TokenEvent) -> None:
-        """Emit an event, and call the hooks `track_event` in a thread, from a function on the host's own loop, which they do not block."""
-        await self._logged(self._track_in_background, event)
+    async def track_after_verification(self, event: TokenEvent) -> None:
+        """Emit an event, and call the hooks `track_event` in a thread, so that one that blocks delays no other verification."""
+        await self._logged(self._track_in_threads, event)
 
     def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
         """Run an async function on the host's own loop. `Host.flush` waits for it if it has no delay."""

@@ -3,7 +3,4 @@
 `server` (HTTP) and `grpc_server` receive requests, decode them, and pass each to a function that keeps it (`contract`) before they
 acknowledge it. Instead of responding themselves, they can forward each request to another server (`target`, `http_target`,
 `grpc_target`). `memory`, `budget` and `object_count` limit the memory of all requests in progress.
-
-`rows` converts requests to rows, `store` is the SQLite file for them, `shared_transactions` writes many requests in one transaction, and
-`datasette_folder` adds queries for Datasette. `arrivals` finds events in requests.
 """

@@ -38,8 +38,8 @@ class EventTracker(Protocol):
     async def track(self, event: TokenEvent) -> None:
         """Emit an event, and call the hooks `track_event`."""
 
-    async def track_in_background(self, event: TokenEvent) -> None:
-        """Emit an event, and call its hooks in a thread, so that one that blocks delays no verification. Call it in `run_later` alone."""
+    async def track_after_verification(self, event: TokenEvent) -> None:
+        """Track an event of a verification. Call it in `run_later` alone: nobody waits for it."""
 
     def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
         """Run an async function later, and return at once.
@@ -84,7 +84,7 @@ class TokenLifecycle:
     async def first_used(self, actor: Actor, handler: str) -> None:
         """Track the first use of a secret by its actor. Call it in `EventTracker.run_later` alone."""
         event = TokenFirstUsed(token_id=credential_of(actor), handler=handler, actor=actor)
-        await self.tracker.track_in_background(event)
+        await self.tracker.track_after_verification(event)
 
     def rejected(self, reason: str, token_id: str | None, handler: str | None) -> None:
         """Track the rejection of a token later, or only count it if there are too many. It never waits.
@@ -97,4 +97,4 @@ class TokenLifecycle:
         unreported = self._limits[reason].admit()
         if unreported is not None:
             event = TokenRejected(token_id=token_id, handler=handler, reason=reason, unreported=unreported, actor=None)
-            self.tracker.run_later(partial(self.tracker.track_in_background, event))
+            self.tracker.run_later(partial(self.tracker.track_after_verification, event))

@@ -1,8 +1,4 @@
-"""The token operations of a `Host`, carried out by the handlers that its plugins register.
-
-The path of a new token: `Host.create_token` → `TokenService` → `record_creation`, which records it with `TokenTelemetry` → the plugin's
-handler. The path of a verification: `Host.verify_token` → `TokenService` → `verify_in_turn` → each handler in turn.
-"""
+"""The token operations of a `Host`, carried out by the handlers that its plugins register. Their path is at the top of `heliograph.host.host`."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ async def test_event_of_a_datasette_that_is_gone_is_dropped(warnings: pytest.Log
     tracker = DatasetteTracker(Instance())  # type: ignore[arg-type]
     gc.collect()
 
-    await tracker.track_in_background(EVENT)
+    await tracker.track_after_verification(EVENT)
 
     assert warnings.records == []
     assert tracker.is_idle

@@ -130,8 +130,8 @@ def test_types_are_described(hint: Any, text: str) -> None:
     ("deprecated", "text"),
     [
         (Deprecated(renamed_to="shop.new"), "Renamed to shop.new."),
-        (Deprecated(note="Nobody reads it."), "It will be removed. Nobody reads it."),
-        (Deprecated(), "It will be removed."),
+        (Deprecated(note="Nobody reads it."), "It has no successor. Nobody reads it."),
+        (Deprecated(), "It has no successor."),
     ],
 )
 def test_a_deprecation_is_a_sentence(deprecated: Deprecated, text: str) -> None:

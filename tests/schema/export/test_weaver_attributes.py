@@ -128,7 +128,7 @@ def test_text_without_an_example_gets_one_of_its_type() -> None:
 
 def test_deprecation_says_why() -> None:
     """Weaver requires a note, unless there is a new name."""
-    assert deprecation(Deprecated()) == {"deprecated": {"reason": "obsoleted", "note": "It will no longer be emitted."}}
+    assert deprecation(Deprecated()) == {"deprecated": {"reason": "obsoleted", "note": "It has no successor."}}
     assert deprecation(Deprecated(renamed_to="a.b")) == {"deprecated": {"reason": "renamed", "renamed_to": "a.b"}}
     assert deprecation(Deprecated(renamed_to="a.b", note="n"))["deprecated"]["note"] == "n"
 

@@ -137,7 +137,7 @@ def asgi_wrapper(datasette: Datasette) -> Callable[[App], App]:
     """Make the actor of each request the ambient one, and track the tokens that it creates."""
 
     async def track(event: TokenCreated) -> None:
-        await state_of(datasette).tracker.track_in_background(event)
+        await state_of(datasette).tracker.track_now(event)
 
     routes = Routes(datasette)
     return lambda app: with_request_actor(with_created_tokens(app, track), routes.find, datasette.in_client)

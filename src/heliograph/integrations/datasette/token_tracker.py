@@ -48,10 +48,14 @@ class DatasetteTracker:
         created = of_request.get()
         if isinstance(event, TokenCreated) and created is not None and created.keep(event):
             return
-        await self.track_in_background(event)
+        await self.track_now(event)
 
-    async def track_in_background(self, event: TokenEvent) -> None:
-        """Track an event now, without waiting for the end of a request."""
+    async def track_after_verification(self, event: TokenEvent) -> None:
+        """Track an event now: Datasette tracks none about a verification."""
+        await self.track_now(event)
+
+    async def track_now(self, event: TokenEvent) -> None:
+        """Track an event now, whether a request is running or not."""
         datasette = self._datasette()
         if datasette is not None:
             await self._logged(lambda: datasette.track_event(event))

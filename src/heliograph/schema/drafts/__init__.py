@@ -13,7 +13,4 @@ receiver. Generated source is imported later, so none of these texts may become 
 - YAML is read with the safe loader.
 
 An event or attribute that a class cannot express is skipped, and reported with the reason.
-
-The modules, low to high: `draft` (the data, and names), `python_source` (drafts to source), `weaver_registry` (reads the files
-of a registry), `from_weaver` and `from_events` (the two origins).
 """

@@ -1,4 +1,4 @@
-"""The content of a catalogue of events, for people. `markdown` and `html` render it."""
+"""The content of a catalogue of events, for people. `markdown`, `html` and `plain_text` render it."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _facts(schema: EventSchema) -> Iterator[tuple[str, str]]:
 def _deprecation(deprecated: Deprecated | None) -> str:
     if deprecated is None:
         return ""
-    successor = f"Renamed to {deprecated.renamed_to}." if deprecated.renamed_to else "It will be removed."
+    successor = f"Renamed to {deprecated.renamed_to}." if deprecated.renamed_to else "It has no successor."
     return f"{successor} {deprecated.note}" if deprecated.note else successor
 
 

@@ -170,4 +170,4 @@ def deprecation(deprecated: Deprecated | None) -> Yaml:
     if deprecated.renamed_to is not None:
         renamed = {"reason": "renamed", "renamed_to": deprecated.renamed_to}
         return {"deprecated": {**renamed, **optional("note", deprecated.note)}}
-    return {"deprecated": {"reason": "obsoleted", "note": deprecated.note or "It will no longer be emitted."}}
+    return {"deprecated": {"reason": "obsoleted", "note": deprecated.note or "It has no successor."}}

@@ -25,6 +25,5 @@ The values of events are compared in two directions, and the *mode* chooses whic
 
 A name that disappears without announcement, and privacy that is weakened, fail the check in every mode.
 
-The modules, low to high: `compatibility` compares two JSON Schemas, `lock` makes, writes and reads the lock file, `diff`
-compares two lock files. All are pure functions of their arguments; files are read and written by ``heliograph.cli.schema``.
+All of it is pure functions of their arguments; files are read and written by ``heliograph.cli.schema``.
 """

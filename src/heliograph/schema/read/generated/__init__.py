@@ -1,6 +1,6 @@
 """Generates the function that turns the events of one class into attributes.
 
-The function reads every tracked event. It costs a tenth of a loop over the fields, because the source knows the class that each value
+The function reads every tracked event. It is faster than a loop over the fields, because the source knows the class that each value
 should have. It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its
 attributes.
 
@@ -8,13 +8,7 @@ Any other value of a field with texts, containers or classes is first given to a
 refuses, and any other value of all other fields, goes to the `heliograph.schema.read.field.FieldReader` of the field, which handles every
 value there can be. So one odd or invalid value costs the reading of its field alone.
 
-- `function` writes the whole function: it reads the fields of the event, and adds the attributes of one after the other.
-- `key_values` writes a second one, for events that go straight to an outbox: it encodes a value where the first one adds an attribute.
-- `attributes` writes the statements of one field, and `maps` those that flatten a dict.
-- `forms` writes the expressions of the forms of values, and `scalars` those with nothing inside of them. A container needs a loop, and
-  so a helper function of its own.
-- `odd_values` generates the second function of a field, when its first odd value comes.
-- `source` collects all of it. `declared_dicts` has functions that generated source calls.
+The form of a container needs a loop, and so a helper function of its own. Everything else is an expression.
 
 **The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may
 change them. If anything raises an exception, what was added of the field is forgotten, and the field is read as one with an odd value.
