@@ -126,7 +126,7 @@ def test_callable_proxy_of_an_actor_is_an_actor() -> None:
 
 
 def test_lazy_function_runs_when_an_event_is_created() -> None:
-    """It may have attributes that cannot be read before, as a `LocalProxy` outside of a request."""
+    """Attributes of the function may not be readable before, like those of a `LocalProxy` outside of a request."""
 
     class Lazy:
         def __getattribute__(self, name: str) -> object:
@@ -215,7 +215,7 @@ def test_lazy_object_whose_class_is_unknown_is_accepted() -> None:
 
 
 def test_lazy_function_is_not_asked_for_its_class_later() -> None:
-    """It may be able to say it where the block begins, and not where the request is looked for."""
+    """An object may know its class where the block begins, and not where the request is looked for."""
     fails = False
 
     class Lazy:
@@ -273,7 +273,7 @@ def test_block_left_in_another_thread(warnings: pytest.LogCaptureFixture) -> Non
 
 
 def test_block_left_in_a_copy_of_its_context(warnings: pytest.LogCaptureFixture) -> None:
-    """It counts in neither of them."""
+    """The actor is gone in the context and in its copy, and a warning is logged."""
     context = contextvars.copy_context()
 
     def run() -> None:
@@ -386,7 +386,7 @@ def test_caller_of_an_async_generator_does_not_have_its_actor() -> None:
 
 
 def test_block_inside_of_a_context_manager_of_a_generator_is_the_generators() -> None:
-    """It is the generator that uses the context manager, whose body has the actor."""
+    """The generator that uses the context manager has the actor in its body. The code that drives it has not."""
 
     @contextlib.contextmanager
     def importing() -> Iterator[None]:
@@ -458,7 +458,7 @@ def test_block_that_a_class_enters_in_an_async_generator_is_the_generators() -> 
 
 
 def test_block_that_a_class_enters_in_a_context_manager_has_its_body() -> None:
-    """It does not matter how many functions are between the block and the context manager."""
+    """Any number of functions may be between the block and the context manager."""
 
     @contextlib.contextmanager
     def importing() -> Iterator[None]:
@@ -472,7 +472,7 @@ def test_block_that_a_class_enters_in_a_context_manager_has_its_body() -> None:
 @pytest.mark.parametrize("package", sorted(CONTEXT_MANAGER_PACKAGES))
 @pytest.mark.parametrize("is_generated", [False, True])
 def test_dependency_of_a_framework_is_a_context_manager(package: str, is_generated: bool) -> None:
-    """Its generator is suspended while the code that needs it runs. Some frameworks generate the code that reads it."""
+    """A dependency is suspended while the code that needs it runs. Some frameworks generate the code that reads its generator."""
 
     def dependency() -> Iterator[object]:
         with acting_as({"id": "root"}):
@@ -552,7 +552,7 @@ def test_requests_at_the_same_time_have_their_own_actors() -> None:
 
 
 def test_actor_outside_of_a_request_changes_nothing(warnings: pytest.LogCaptureFixture) -> None:
-    """It would stay for everything that the thread does next."""
+    """An actor that no request ends would stay for everything that the thread does next."""
     set_actor({"id": "root"})
     with acting_as({"id": "job"}):
         set_actor({"id": "root"})
@@ -583,7 +583,7 @@ def register() -> Iterator[Register]:
 
 @pytest.mark.parametrize("outer", [{"id": "outer"}, None])
 def test_function_of_acting_as_may_make_events(outer: dict[str, object] | None) -> None:
-    """They have the actor of the block around it, and do not call the function again."""
+    """Events that the function makes have the actor of the block around it, and do not call the function again."""
     made = []
 
     def who() -> dict[str, object]:
@@ -765,7 +765,7 @@ def test_default_actor_that_fails_is_logged_once_and_there_is_no_actor(
 
 
 def test_default_actor_may_make_events(register: Register) -> None:
-    """They have no actor, and do not ask for one again."""
+    """Events that the function makes have no actor, and do not ask for one again."""
     made = []
 
     def who() -> dict[str, object]:
@@ -799,6 +799,6 @@ async def async_function() -> None:
 
 @pytest.mark.parametrize("function", [{"id": "root"}, None, async_function])
 def test_default_actor_rejects_other_values(function: object) -> None:
-    """They are an error where they are written."""
+    """A wrong value is an error where it is written, and not with the first event."""
     with pytest.raises(TypeError, match=r"default_actor\(\) takes a sync function"):
         default_actor(function)  # type: ignore[arg-type]

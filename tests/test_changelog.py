@@ -32,7 +32,7 @@ def test_each_line_is_in_a_section() -> None:
 
 
 def test_release_is_what_is_there() -> None:
-    """Its sections compare with no earlier state, and lead to the pages."""
+    """The sections of a release compare with no earlier state, and each leads to the pages."""
     areas = {area: text for area, text in sections(RELEASE, 3).items() if area}
 
     assert re.findall(r"\b(?:no longer|any more|now|previously)\b", "".join(areas.values())) == []

@@ -32,7 +32,7 @@ def python_of(page: str) -> str:
 
 
 def test_classes_of_the_page_on_schemas_do_what_it_says() -> None:
-    """They are registered, have the names that the page gives, and the upcaster makes cents of euros."""
+    """The classes are registered under the names that the page gives, and the upcaster makes cents of euros."""
     with imported(python_of("schemas.md")) as module:
         registry = SchemaRegistry.from_settings(Settings())
         order, ban = (registry.register(cls) for cls in (module.OrderPlaced, module.BanUser))

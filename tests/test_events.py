@@ -248,7 +248,7 @@ def test_error_of_another_base_class_is_raised_unchanged() -> None:
 
 
 def test_dataclass_that_keeps_the_constructor_of_the_base_class() -> None:
-    """Its own errors are Python's."""
+    """A wrong argument of such a class is Python's own error."""
 
     @dataclass(init=False)
     class KeptEvent(Event):

@@ -83,7 +83,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_page_on_installation_has_every_dependency() -> None:
-    """Its table has the dependencies of `pyproject.toml`, and its text their number."""
+    """The table has the dependencies of `pyproject.toml`, and the text has their number."""
     block = re.findall(r"^dependencies = \[\n(.*?)^\]", PYPROJECT, flags=re.DOTALL | re.MULTILINE)[0]
     declared = sorted(re.findall(r'^ +"([\w-]+)', block, flags=re.MULTILINE))
 

@@ -75,7 +75,7 @@ def test_unregistered_event_is_an_error(telemetry: Telemetry) -> None:
 
 
 def test_invalid_event_is_replayed_from_the_quarantine_of_the_settings(telemetry: Telemetry, tmp_path: Path) -> None:
-    """It is not emitted before, and not while it is still invalid."""
+    """An event in the quarantine is emitted by a replay alone, and only once it is valid."""
     path = tmp_path / "quarantine.db"
     instrumentation = instrumentation_of(
         telemetry, Settings(validation=Validation.QUARANTINE, quarantine=path, privacy_key="k")
@@ -147,7 +147,7 @@ BUYER = {"id": "root", "name": "s", "org": {"x": "s", "y": 1}}
 @pytest.mark.parametrize("meta", [META, dict(reversed(META.items()))], ids=["attribute", "overflow"])
 @pytest.mark.parametrize("note", ["s", 5], ids=["common", "violation"])
 def test_opted_out_attributes_are_not_exported(telemetry: Telemetry, meta: dict[str, object], note: Any) -> None:
-    """They are fields, inner fields, keys of dicts and keys of the actor, also in the overflow and in the body."""
+    """Fields, inner fields, keys of dicts and keys of the actor can be opted out, also in the overflow and in the body."""
     settings = Settings(opt_out=OPT_OUT)
     event = BuyEvent(note=note, buyer=Buyer("Ada", "s"), meta=meta, card="s", actor=BUYER)
     instrumentation = instrumentation_of(telemetry, settings, BuyEvent)
@@ -196,7 +196,7 @@ def test_settings_that_cannot_work_are_one_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("handlers", ["signed", "database", "database,signed"])
 def test_token_database_that_can_be_used_is_no_problem(tmp_path: Path, handlers: str) -> None:
-    """It is not created by the check."""
+    """The check does not create the database."""
     tokens = tmp_path / "tokens.db"
     environ = {"HELIOGRAPH_TOKEN_HANDLERS": handlers, "HELIOGRAPH_TOKEN_DATABASE": str(tokens)}
     assert Settings.from_env(environ, check=problems_of).token_database == tokens

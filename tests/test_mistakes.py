@@ -489,7 +489,7 @@ def host(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_error_names_the_mistake_and_the_fix(name: str, host: Host) -> None:
-    """It has two lines at most, no id of an object in place of a name, and no private value of an event."""
+    """A message has two lines at most, no id of an object in place of a name, and no private value of an event."""
     mistake, kind, text = MISTAKES[name]
 
     with python_warnings.catch_warnings(record=True) as warned, pytest.raises(kind) as caught:
@@ -551,7 +551,7 @@ WARNINGS: dict[str, tuple[Callable[[], object], str]] = {
 
 @pytest.mark.parametrize("name", WARNINGS)
 def test_warning_names_the_mistake_and_the_fix(name: str, warnings: pytest.LogCaptureFixture) -> None:
-    """It is one line in the log, because the program may intend it, or does not depend on it."""
+    """A warning is one line in the log: the program may intend what it is about, or does not depend on it."""
     mistake, text = WARNINGS[name]
 
     mistake()

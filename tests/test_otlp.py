@@ -22,7 +22,7 @@ def request_with(record: LogRecord) -> ExportLogsServiceRequest:
 
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=8, max_size=8), st.text())
 def test_ids_are_hexadecimal_and_the_rest_is_the_json_of_protobuf(trace_id: bytes, span_id: bytes, name: str) -> None:
-    """It is one line. Without the ids, protobuf's library reads it again."""
+    """A request is one line. Without the ids, protobuf's library reads it again."""
     request = request_with(LogRecord(trace_id=trace_id, span_id=span_id, event_name=name, severity_number=9))
 
     line = to_json_line(request)

@@ -83,7 +83,7 @@ def test_all_is_complete() -> None:
 
 @pytest.mark.parametrize(("name", "module"), heliograph._MODULES.items())
 def test_name_that_is_imported_when_needed(name: str, module: str) -> None:
-    """It is the object of its module, is listed by `dir`, and is found again without a lookup."""
+    """The name is the object of its module, is listed by `dir`, and is found again without a lookup."""
     found = getattr(heliograph, name)
     assert found is getattr(importlib.import_module(f"heliograph.{module}"), name)
     assert vars(heliograph)[name] is found
@@ -145,7 +145,7 @@ HEAVY_WITHOUT_A_HOST = (
     ],
 )
 def test_import_is_light(statement: str, heavy: Sequence[str]) -> None:
-    """It imports no more than it needs, and starts no thread."""
+    """An import loads no more than it needs, and starts no thread."""
     script = (
         f"{statement}\nimport sys, threading\n"
         "print(sorted({name for name in sys.modules for heavy in sys.argv[1:]"

@@ -91,7 +91,7 @@ def no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pytest_finds_the_plugin() -> None:
-    """Its entry point names the module."""
+    """The entry point of the distribution names the module."""
     (entry_point,) = entry_points(group="pytest11", name="pytest_heliograph")
     assert entry_point.value == "pytest_heliograph"
 

@@ -47,7 +47,7 @@ def hooks() -> list[str]:
 
 @pytest.mark.parametrize("name", hooks())
 def test_every_hook_is_described_with_its_arguments(name: str) -> None:
-    """Its docstring and the table of the page have all arguments. The marker, which editors show, names it."""
+    """A hook's docstring and the table of the page have all arguments. The marker, which editors show, names the hook."""
     page = (DOCS / "hooks.md").read_text(encoding="utf-8")
     hook = getattr(specs, name)
     arguments = list(inspect.signature(hook).parameters)

@@ -447,7 +447,7 @@ def test_hook_that_fails_in_track(telemetry, warnings, error):
 
 
 def test_hook_whose_result_cannot_be_asked_for_its_class(telemetry, warnings):
-    """It is a failure of the hook."""
+    """A result whose `__class__` raises is a failure of the hook, which `track` does not raise."""
 
     class Odd:
         __class__ = property(lambda _: 1 / 0)
@@ -498,7 +498,7 @@ def test_context_that_cannot_be_read(telemetry, warnings, monkeypatch, error):
 
 
 def test_filter_of_the_log_that_fails(telemetry, failing_log, capsys):
-    """It does not reach `track`, and does not end the loop of the hooks."""
+    """An exception of a logging filter does not reach `track`, and does not end the loop of the hooks."""
     seen = []
 
     async def fail() -> None:
@@ -519,7 +519,7 @@ def test_filter_of_the_log_that_fails(telemetry, failing_log, capsys):
 
 
 def test_subclass_whose_metaclass_fails_is_masked(telemetry, warnings):
-    """Its declarations may ask for privacy, and cannot be read."""
+    """The declarations of such a class cannot be read, and may ask for privacy."""
 
     @dataclass
     class Note(Event):
@@ -546,7 +546,7 @@ def test_subclass_whose_metaclass_fails_is_masked(telemetry, warnings):
 
 
 def test_naive_time_of_a_subclass_runs_none_of_its_code(telemetry):
-    """It is in UTC, like any other."""
+    """A time without a zone is in UTC, whatever its class."""
 
     class Odd(datetime):
         @property

@@ -370,7 +370,7 @@ class LoginEvent(Event):
 
 
 async def test_event_is_the_same_for_the_hooks_of_both_hosts(telemetry: Telemetry, datasettes: Instances) -> None:
-    """Its name, actor, created and properties() have the same values and types."""
+    """The hooks of a `Host` and of Datasette get an equal name, actor, time and properties."""
     event, of_host, of_datasette = LoginEvent(method="password", actor={"id": "ada"}), Recorder(), Recorder()
 
     async with telemetry.host(Registrar(LoginEvent), of_host) as host:

@@ -143,7 +143,7 @@ def shutdown(datasette):
 
 
 def test_a_datasette_that_fails_to_start_is_shut_down(folder: Path) -> None:
-    """Its plugins close their files. If that fails, too, the message has the first error."""
+    """The plugins of the Datasette close their files. If that fails, too, the message has the first error."""
     (folder / "extra").mkdir()
     (folder / "extra" / "lunch.py").write_text(PLUGIN_THAT_STOPS.format(path=str(folder / "closed")))
 
@@ -155,7 +155,7 @@ def test_a_datasette_that_fails_to_start_is_shut_down(folder: Path) -> None:
 
 
 def test_options_without_datasette_are_refused(folder: Path) -> None:
-    """They would have no effect."""
+    """Options of the source `datasette` would have no effect on another source."""
     status, printed = lock(folder, "--plugins-dir", ".", "json")
 
     assert status == 2
@@ -191,7 +191,7 @@ def test_paths_in_the_environment_are_absolute_while_datasette_starts(
 
 @pytest.mark.parametrize("variables", [{}, {"HELIOGRAPH_TOKEN_DATABASE": "tokens.db"}])
 def test_tokens_of_the_environment_are_not_needed(folder: Path, variables: dict[str, str]) -> None:
-    """They may be in Datasette's internal database, which is another one here. No file is created."""
+    """The tokens may be in Datasette's internal database, which is another one here. No file is created."""
     status, printed = lock(folder, "datasette", HELIOGRAPH_TOKEN_HANDLERS="database", **variables)
 
     assert status == 0, printed
@@ -214,7 +214,7 @@ def test_database_of_tokens_is_in_memory_while_datasette_starts(
 
 
 def test_configuration_cannot_be_read_without_datasette(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own code reads it."""
+    """Datasette's own code reads its configuration. Without it, the command says so."""
     monkeypatch.setitem(sys.modules, "datasette.utils", None)
 
     with pytest.raises(click.UsageError, match="Datasette is not installed here"):

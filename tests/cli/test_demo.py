@@ -36,7 +36,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_version_option() -> None:
-    """It prints the version of the package."""
+    """`heliograph --version` prints the version of the package."""
     assert __version__ in run("--version").output
 
 

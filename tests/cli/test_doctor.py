@@ -47,7 +47,7 @@ def test_something_is_wrong(tmp_path: Path) -> None:
 
 
 def test_kind_of_backend_without_a_backend() -> None:
-    """It is wrong usage, and nothing is sent."""
+    """`--backend` without `--arrived` is wrong usage, and nothing is sent."""
     result = CliRunner().invoke(cli, ["doctor", "--backend", "jaeger"])
 
     assert result.exit_code == 2
@@ -55,7 +55,7 @@ def test_kind_of_backend_without_a_backend() -> None:
 
 
 def test_backend_is_asked(victorialogs: VictoriaLogs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is found out, or named."""
+    """The kind of the backend is found out, or named."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", victorialogs.logs_endpoint)
     for signal in ("TRACES", "METRICS"):
         monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "none")
@@ -68,7 +68,7 @@ def test_backend_is_asked(victorialogs: VictoriaLogs, monkeypatch: pytest.Monkey
 
 
 def test_credentials_of_a_query_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They reach the backend, from the option, the variable or the URL, and are in no output."""
+    """Credentials reach the backend, from the option, the variable or the URL, and are in no output."""
     canary = "canary-7f3a"
     for signal in ("TRACES", "METRICS", "LOGS"):
         monkeypatch.setenv(f"OTEL_{signal}_EXPORTER", "none")
@@ -105,7 +105,7 @@ def test_headers_that_cannot_be_used(options: list[str], message: str) -> None:
 
 
 def test_endpoints_of_a_configuration_file(collector: Collector, tmp_path: Path) -> None:
-    """They are tested; no header of the file is shown, also when the server repeats it."""
+    """Every endpoint of the file is tested. No header of the file is shown, even if the server repeats it."""
     canary = "canary-7f3a"
     with responding(401) as url:
         file = tmp_path / "otel.yaml"
@@ -140,7 +140,7 @@ def doctor_of_datasette(directory: Path, *options: str, **environ: str) -> subpr
 
 
 def test_datasette_with_a_configuration(collector: Collector, tmp_path: Path) -> None:
-    """It is started as `datasette serve` starts it, with plugins and two files of configuration, of which the later wins; the providers of its process are shown."""
+    """Datasette is started as by `datasette serve`, with plugins and two files, of which the later wins. Its providers are shown."""
     (tmp_path / "datasette.yaml").write_text("plugins:\n  heliograph:\n    namespace: forum\n    validation: strict\n")
     (tmp_path / "here.yaml").write_text("plugins:\n  heliograph:\n    validation: quarantine\n")
     (tmp_path / "plugins").mkdir()
@@ -175,7 +175,7 @@ def test_datasette_that_does_not_start(tmp_path: Path) -> None:
 
 
 def test_configuration_without_datasette(tmp_path: Path) -> None:
-    """It is wrong usage."""
+    """A configuration without `--datasette` is wrong usage."""
     (tmp_path / "datasette.yaml").touch()
     result = CliRunner().invoke(cli, ["doctor", str(tmp_path / "datasette.yaml")])
 

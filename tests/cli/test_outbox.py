@@ -41,7 +41,7 @@ def test_status_shows_waiting_records(abandoned: Path) -> None:
 
 
 def test_verify_reports_damage_and_changes_nothing(abandoned: Path) -> None:
-    """Its exit status is 1 if a journal is damaged."""
+    """The exit status of `verify` is 1 if a journal is damaged."""
     before = contents(abandoned)
     sound = run("verify", "--directory", abandoned)
     assert (sound.exit_code, contents(abandoned)) == (0, before)
@@ -100,7 +100,7 @@ def test_command_closes_what_it_reads(abandoned: Path, command: str) -> None:
 def test_status_shows_how_records_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, write: str
 ) -> None:
-    """It depends on the file system."""
+    """The file system decides how records are written, if the setting is `auto`."""
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"1 0 0:1 / / rw - {kind} device rw\n")
     monkeypatch.setattr(filesystems, "_MOUNTS", mounts)
@@ -116,7 +116,7 @@ def contents(directory: Path) -> dict[Path, bytes]:
 
 
 def test_export_writes_lines_of_otlp_json(abandoned: Path, tmp_path: Path) -> None:
-    """It writes the waiting records, or the dead letters. Both stay in the outbox."""
+    """The command writes the waiting records, or the dead letters. Both stay in the outbox."""
     output = tmp_path / "out.jsonl"
     assert run("export", "--directory", abandoned, "--output", output).exit_code == 0
     [line] = map(json.loads, output.read_text().splitlines())
@@ -168,7 +168,7 @@ def test_folders_of_running_processes_are_only_read(tmp_path: Path, monkeypatch:
 def test_folder_that_is_deleted_meanwhile_is_skipped(
     abandoned: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """Its owner has sent all of it after it was listed."""
+    """The owner of a folder may send all of it after the folder was listed."""
     folders = [abandoned / "deleted", *folders_in(abandoned)]
     monkeypatch.setattr(OutboxDirectory, "folders", lambda box: folders)
 
@@ -218,7 +218,7 @@ def test_outbox_of_the_environment_that_does_not_exist_is_an_error(
 
 
 def test_segments_of_a_later_version_are_not_touched(abandoned: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Their records are neither sent nor deleted, and an error names both versions."""
+    """Records of a later version are neither sent nor deleted, and an error names both versions."""
     [folder] = folders_in(abandoned)
     [(_, path)] = segments(folder)
     head = b"HELIOJNL" + struct.pack("<HI", 99, 0)

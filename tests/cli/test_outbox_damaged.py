@@ -37,7 +37,7 @@ def test_damaged_files_are_listed_and_deleted(tmp_path: Path) -> None:
 
 
 def test_damaged_file_that_somebody_has_deleted_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was there when the files were listed."""
+    """A file may disappear after the files were listed."""
     file = make_damaged_orphan(tmp_path) / "damaged" / "deleted"
     monkeypatch.setattr(OutboxDirectory, "damaged_files", lambda box: [file])
 

@@ -17,7 +17,7 @@ from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are delivered once the server accepts them."""
+    """A requeued letter is delivered once the server accepts it."""
     poisoned = [True]
 
     def answer(number: int, records: list[str]) -> tuple[int, dict[str, str], bytes]:
@@ -39,7 +39,7 @@ def test_dead_letters_are_listed_shown_and_requeued(abandoned: Path, monkeypatch
 
 
 def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
-    """They keep their resource."""
+    """Requeued letters keep their resource."""
     with serving(lambda number, records: (413, {}, b"")) as server:
         assert drain(abandoned, server.endpoint).exit_code == 1
     assert "Requeued: 3." in run("dead", "requeue", "--all", "--directory", abandoned).output
@@ -66,7 +66,7 @@ def test_dead_letters_stay_if_the_outbox_is_full(tmp_path: Path, monkeypatch: py
 
 
 def test_message_of_a_server_is_listed_in_one_short_line(tmp_path: Path) -> None:
-    """It may be long, and have characters that a terminal obeys. JSON has all of it."""
+    """A message may be long, and have characters that a terminal obeys. JSON has all of it."""
     message = "\x1b[2J\n" + "x" * 1000
     put_dead_letter(tmp_path, encoded_record("r0"), message)
 
@@ -94,7 +94,7 @@ def put_dead_letter(directory: Path, encoded: bytes, message: str) -> None:
 
 
 def test_deleted_dead_letters_are_not_reported_any_more(abandoned: Path) -> None:
-    """They are deleted by ID, or all. The exit status of `status` is 0 then."""
+    """Dead letters are deleted by ID, or all of them. The exit status of `status` is 0 then."""
     with serving(lambda number, records: (413, {}, b"")) as server:
         drain(abandoned, server.endpoint)
     [first, *_] = map(json.loads, run("dead", "list", "--directory", abandoned, "--json").output.splitlines())

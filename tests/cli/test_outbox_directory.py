@@ -24,7 +24,7 @@ def test_named_outbox_comes_before_the_one_of_the_environment(tmp_path: Path, mo
 
 
 def test_outbox_of_the_environment_that_is_a_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a wrong call, as with a file behind `--directory`."""
+    """A file in the variable is a wrong call, as a file behind `--directory` is."""
     (tmp_path / "outbox").write_text("")
     monkeypatch.setenv("HELIOGRAPH_OUTBOX", str(tmp_path / "outbox"))
 

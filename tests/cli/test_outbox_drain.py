@@ -38,7 +38,7 @@ from processes import clean_environment
 
 
 def test_drain_sends_records_of_ended_processes(abandoned: Path) -> None:
-    """It deletes their folders. The directory can be named in two ways."""
+    """The folders of ended processes are deleted. The directory can be named in two ways."""
     with serving() as server:
         result = drain(abandoned, server.endpoint)
 
@@ -141,7 +141,7 @@ def test_folder_that_cannot_be_deleted_is_sent_once_and_reported(abandoned: Path
 
 
 def test_records_of_a_running_process_are_left_to_it(tmp_path: Path) -> None:
-    """They wait in the outbox, and the exit status says so."""
+    """Records of a running process wait in the outbox, and the exit status says so."""
     with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
         emit("mine")
         with serving() as server:
@@ -192,7 +192,7 @@ def test_follow_ends_with_the_truth(abandoned: Path) -> None:
 def test_interrupted_drain_is_incomplete(
     abandoned: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    """Its exit status says so, also with `--follow`, which always ends by a signal. The folders are unlocked."""
+    """The exit status says so, also with `--follow`, which always ends by a signal. The folders are unlocked."""
 
     def interrupt(orphan: Orphan, *_: object) -> bool:
         raise KeyboardInterrupt
@@ -207,7 +207,7 @@ def test_interrupted_drain_is_incomplete(
 
 
 def test_follow_has_no_timeout(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on however long the server accepts nothing."""
+    """`--follow` goes on however long the server accepts nothing."""
     calls: list[Orphan] = []
 
     def refuse(orphan: Orphan, *_: object) -> bool:

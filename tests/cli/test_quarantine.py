@@ -114,7 +114,7 @@ def test_show_prints_everything_about_an_event(quarantine: Quarantine) -> None:
 
 
 def test_show_as_json_is_one_line(quarantine: Quarantine) -> None:
-    """It has every key, with the ids in hexadecimal as OpenTelemetry writes them."""
+    """The line has every key, with the ids in hexadecimal as OpenTelemetry writes them."""
     quarantine.put(ORDER)
 
     [line] = run("show", 1, "--json", "--file", quarantine.path).output.splitlines()
@@ -139,7 +139,7 @@ def test_show_as_json_is_one_line(quarantine: Quarantine) -> None:
 
 
 def test_sums_are_not_part_of_the_output(quarantine: Quarantine) -> None:
-    """They are on standard error, and absent with `--json`."""
+    """Sums are on standard error, and absent with `--json`."""
     quarantine.put(ORDER)
 
     assert run("list", "--file", quarantine.path).stderr == "1 event: 1 shop.order\n"
@@ -176,7 +176,7 @@ def test_missing_file_is_a_usage_error(tmp_path: Path, command: list[str]) -> No
 
 
 def test_purge_asks_before_it_deletes(quarantine: Quarantine) -> None:
-    """It needs a condition, and prints the number of deleted events."""
+    """A purge needs a condition and a confirmation, and prints the number of deleted events."""
     quarantine.put(ORDER)
     assert run("purge", "--file", quarantine.path).exit_code == 2
     assert run("purge", "--file", quarantine.path, "--all").exit_code == 1  # no confirmation
@@ -187,7 +187,7 @@ def test_purge_asks_before_it_deletes(quarantine: Quarantine) -> None:
 
 
 def test_purge_deletes_the_events_of_one_name(quarantine: Quarantine) -> None:
-    """It asks for no confirmation if there is nothing to delete."""
+    """Other events stay. A purge asks for no confirmation if there is nothing to delete."""
     quarantine.put(ORDER)
     quarantine.put(replace(RECORD, uid="2"))
 
@@ -245,7 +245,7 @@ def test_replay_of_some_events(quarantine: Quarantine, tmp_path: Path) -> None:
 
 
 def test_replay_of_an_event_of_a_datasette(quarantine: Quarantine, tmp_path: Path) -> None:
-    """Its class comes from `--plugins-dir`. Its namespace, and the quarantine, are in the configuration."""
+    """The class comes from `--plugins-dir`. Its namespace, and the quarantine, are in the configuration."""
     lunch = replace(RECORD, event_name="canteen.lunch", version=None, properties={"meal": "soup"})
     quarantine.put(lunch)
     (tmp_path / "extra").mkdir()
@@ -304,7 +304,7 @@ def test_event_that_cannot_be_replayed_remains(
 
 
 def test_event_that_was_not_delivered_remains(quarantine: Quarantine, tmp_path: Path) -> None:
-    """It is removed only after the exporter has delivered it."""
+    """An event is removed from the quarantine only after the exporter has delivered it."""
     quarantine.put(ORDER)
     status, output = replay(tmp_path, "http://127.0.0.1:9", FIXED, "shop:OrderEvent")
 

@@ -74,7 +74,7 @@ TRACE = json.dumps(
 
 
 def test_events_are_read_from_lines_of_otlp(tmp_path: Path) -> None:
-    """They are log records, and span events without a log record; each event once, values with their types."""
+    """Log records, and span events without a log record, are events; each is read once, with the types of its values."""
     path = tmp_path / "events.jsonl"
     path.write_text(
         f"{LOG}\n\n{TRACE}\n{logs(body={'stringValue': 'no event'})}\n" + json.dumps({"resourceMetrics": []})
@@ -92,7 +92,7 @@ def test_events_are_read_from_lines_of_otlp(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_log_first", [True, False])
 def test_severity_of_an_event_without_attributes_is_kept(tmp_path: Path, is_log_first: bool) -> None:
-    """Its log record has no more attributes than the span event that refers to it, but it has the severity."""
+    """The log record has no more attributes than the span event that refers to it, but it has the severity."""
     log = logs(eventName="shop.sale", severityNumber=13, attributes=[pair("log.record.uid", {"stringValue": "u2"})])
     path = tmp_path / "events.jsonl"
     path.write_text("\n".join([log, TRACE] if is_log_first else [TRACE, log]), encoding="utf-8")
@@ -112,7 +112,7 @@ def test_event_that_arrived_twice_is_read_once(tmp_path: Path) -> None:
 
 
 def test_events_are_read_from_a_store(tmp_path: Path) -> None:
-    """They are the same events, from its tables."""
+    """The tables of a store give the same events as lines of OTLP."""
     path = tmp_path / "demo.db"
     store = Store(path)
     ids = '"traceId": "0123456789abcdef0123456789abcdef", "spanId": "0123456789abcdef", '  # protobuf cannot read them
@@ -217,7 +217,7 @@ def test_store_that_is_damaged_is_reported(tmp_path: Path) -> None:
 
 
 def test_event_with_a_uid_of_another_type_is_read(tmp_path: Path) -> None:
-    """It is another program's attribute, and distinguishes nothing."""
+    """Such an attribute is another program's, and distinguishes nothing."""
     path = tmp_path / "events.jsonl"
     path.write_text(logs(eventName="a.b", attributes=[pair("log.record.uid", {"arrayValue": {}})]) + "\n")
 

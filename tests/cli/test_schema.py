@@ -106,7 +106,7 @@ def test_a_registry_has_the_given_url_and_version(folder: Path) -> None:
 
 
 def test_names_of_files_are_escaped(folder: Path) -> None:
-    """They may come from somebody else, and must not command the terminal."""
+    """A name may come from somebody else, and must not command the terminal."""
     source = module(folder, "shop_escaped")
     results = [
         run("lock", "--file", "\x1b[31m.json", source),
@@ -238,7 +238,7 @@ def test_the_folders_of_a_file_are_created(folder: Path) -> None:
 
 
 def test_check_passes_without_a_change(folder: Path) -> None:
-    """It runs right after `lock`."""
+    """A check right after `lock` finds nothing."""
     source = module(folder, "shop_same")
 
     locked = run("lock", source)
@@ -249,7 +249,7 @@ def test_check_passes_without_a_change(folder: Path) -> None:
 
 
 def test_check_fails_on_an_incompatible_change(folder: Path) -> None:
-    """It prints one line for each change, and the ways to go on."""
+    """The command prints one line for each change, and the ways to go on."""
     run("lock", module(folder, "shop_before"))
     hashed = "total: int\n        email: Annotated[str, Attribute(privacy=Privacy.HASH)]"
     weaker = SHOP.replace(hashed, "email: str\n        sum: int = 0")

@@ -60,7 +60,7 @@ def test_no_character_that_a_terminal_obeys(text: str) -> None:
 
 
 def test_times_beyond_those_of_python() -> None:
-    """They are shown as the latest one."""
+    """A time that Python cannot express is shown as the latest one that it can."""
     request = log_request("app.one")
     request.resource_logs[0].scope_logs[0].log_records[0].time_unix_nano = 2**64 - 1
     [event] = arrivals(request)

@@ -85,7 +85,7 @@ def test_log_record_is_printed_instead_of_its_span_event(
 
 @pytest.mark.parametrize(("limit", "value"), [("HOLD_SECONDS", 0.01), ("MAX_HELD", 0)])
 def test_span_event_is_held_back_for_a_moment(limit: str, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its line is printed while the command runs, when the time is over, or when too many are held back."""
+    """The line is printed while the command runs, when the time is over, or when too many are held back."""
     monkeypatch.setattr(tail_printer, "HOLD_SECONDS", 600)
     monkeypatch.setattr(tail_printer, limit, value)
     printed = threading.Event()

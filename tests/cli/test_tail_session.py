@@ -29,7 +29,7 @@ from servers import Misbehaving
 
 @pytest.mark.parametrize("option", ["--port", "--grpc-port"])
 def test_port_in_use_is_one_clear_line(option: str) -> None:
-    """It names the port and the option."""
+    """The message names the port and the option that chooses another."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ran = CliRunner().invoke(cli, ["tail", "--port", "0", option, str(port)])
@@ -132,7 +132,7 @@ def test_database(tmp_path: Path) -> None:
 
 
 def test_database_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
-    """It is another program's, or its folder cannot be created."""
+    """The file may be another program's, or its folder may be one that cannot be created."""
     (tmp_path / "file").touch()
     (tmp_path / "events.db").write_text("mine")
     for folder in (tmp_path, tmp_path / "file" / "folder"):
@@ -201,7 +201,7 @@ def test_forwarded_requests_that_are_not_understood_are_counted(tmp_path: Path, 
 
 
 def test_answer_does_not_depend_on_the_standard_error(tmp_path: Path) -> None:
-    """It may be a pipe whose reader has ended, such as `head`."""
+    """The standard error may be a pipe whose reader has ended, such as `head`."""
     command = [sys.executable, "-m", "heliograph", "tail", "--port", "0", "--grpc-port", "0"]
     with Misbehaving() as target:
         process = subprocess.Popen(

@@ -29,7 +29,7 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_streams_of_an_embedding_program_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They have no encoding that could be too small, such as those of a notebook."""
+    """Streams such as those of a notebook have no encoding that could be too small."""
     monkeypatch.setattr("sys.stdout", io.StringIO())
     tolerate_encoding()
     echo("é")

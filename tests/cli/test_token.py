@@ -164,7 +164,7 @@ def test_rotate_cuts_at_once_or_after_the_first_use(token_command: TokenCommand)
 
 
 def test_rotate_refuses_a_token_that_is_revoked(token_command: TokenCommand) -> None:
-    """It does not print a token that nobody could use."""
+    """No new token is printed, which nobody could use."""
     token_id, _ = token_command.issue()
     token_command("revoke", token_id)
 

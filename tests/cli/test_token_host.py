@@ -54,7 +54,7 @@ def test_file_without_tokens(token_command: TokenCommand, content: bytes) -> Non
 
 
 def test_tokens_in_memory_are_a_wrong_call() -> None:
-    """They would end with the command."""
+    """Tokens in memory would end with the command."""
     ran = CliRunner().invoke(cli, ["token", "create", "alice"], env={"HELIOGRAPH_TOKEN_DATABASE": ":memory:"})
 
     assert ran.exit_code == 2
@@ -62,7 +62,7 @@ def test_tokens_in_memory_are_a_wrong_call() -> None:
 
 
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
-    """It is the message of the settings."""
+    """The message about a missing folder is that of the settings."""
     ran = TokenCommand(tmp_path / "no" / "tokens.db")("create", "alice")
 
     assert ran.exit_code == 2
@@ -161,7 +161,7 @@ class BrokenPlugin:
 
 
 def test_installed_plugin_that_fails_is_reported(token_command: TokenCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its hooks would get the events of the tokens."""
+    """A plugin that cannot start would miss the events of the tokens, so the command ends."""
     monkeypatch.setattr(Plugins, "load_entry_points", lambda self: self.register(BrokenPlugin()))
 
     ran = token_command("create", "alice")
@@ -199,7 +199,7 @@ def test_backend_that_never_answers_does_not_fail_the_command(tmp_path: Path) ->
 
 
 def test_commands_that_only_read_send_nothing(tmp_path: Path) -> None:
-    """They do not wait for a backend, either."""
+    """A command that only reads does not wait for a backend, either."""
     with Receiver() as receiver:
         issued = json.loads(heliograph_token(tmp_path, "create", "alice", "--json"))
         for arguments in (["list"], ["show", issued["id"]]):

@@ -39,7 +39,7 @@ def test_token_id() -> None:
     "text", ["", ID[:-1], ID + "x", ID + "\n", "-" + ID[1:], "é" + ID[1:], "hgtok_" + ID, "٣" * 12]
 )
 def test_text_that_is_no_id_is_not_shown(text: str) -> None:
-    """It may be a token that was pasted by mistake."""
+    """The text may be a token that was pasted by mistake."""
     with pytest.raises(click.BadParameter) as raised:
         TokenId().convert(text, None, None)
     assert "heliograph token list" in raised.value.message

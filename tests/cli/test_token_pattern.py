@@ -38,7 +38,7 @@ def check(regex: str, group: int) -> None:
 
 
 def test_without_a_format_it_is_a_regular_expression() -> None:
-    """It has to match the whole text."""
+    """The expression matches a token as a whole, and none of the texts that only resemble one."""
     regex = pattern().removesuffix("\n")
 
     assert re.fullmatch(regex, TOKEN)
@@ -55,7 +55,7 @@ def test_github() -> None:
 
 
 def test_gitleaks() -> None:
-    """It is a rule in TOML. The keyword is in lower case, because Gitleaks compares it with a text in lower case."""
+    """The format is a rule in TOML. Its keyword is in lower case, because Gitleaks compares it with a text in lower case."""
     [rule] = tomllib.loads(pattern("--format", "gitleaks"))["rules"]
 
     check(rule["regex"], 1)
@@ -64,7 +64,7 @@ def test_gitleaks() -> None:
 
 
 def test_trufflehog() -> None:
-    """It is a custom detector in YAML."""
+    """The format is a custom detector in YAML, whose keywords are in each token."""
     [detector] = yaml.safe_load(pattern("--format", "trufflehog"))["detectors"]
 
     [regex] = detector["regex"].values()

@@ -82,7 +82,7 @@ def test_leaked_tokens_are_found_by_their_hash(token_command: TokenCommand, tmp_
 
 
 def test_payload_of_github_from_the_standard_input(token_command: TokenCommand) -> None:
-    """It is an array of objects with a token each."""
+    """The payload of GitHub's secret scanning is an array of objects with a token each."""
     token_id, token = token_command.issue()
     payload = [{"token": token, "type": "heliograph_token", "url": "https://example.com", "source": "content"}]
 
@@ -116,7 +116,7 @@ def test_leaked_secret_that_is_replaced_already_does_not_end_the_new_one(token_c
 
 
 def test_leaked_file_that_cannot_be_read(token_command: TokenCommand, tmp_path: Path) -> None:
-    """It is a wrong call."""
+    """A missing file is a wrong call."""
     token_command.issue()
 
     assert token_command("revoke", "--leaked", tmp_path / "missing").exit_code == 2

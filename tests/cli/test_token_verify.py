@@ -18,7 +18,7 @@ from processes import clean_environment, run
 
 
 def test_valid_token(token_command: TokenCommand) -> None:
-    """Its id, its actor, its restrictions and its end are printed."""
+    """The command prints the id of the token, its actor, its restrictions and its end."""
     token_id, token = token_command.issue("alice", "--allow", "view-instance", "--expires-after", "1h")
 
     [verdict] = token_command.json("verify", "-", stdin=token)
@@ -134,7 +134,7 @@ class Careless(TokenHandler):
 def test_message_of_a_plugin_is_not_shown(
     token_command: TokenCommand, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, output: str
 ) -> None:
-    """It may quote the token. A handler that breaks is an error, and no verdict."""
+    """A message of a plugin may quote the token. A handler that breaks is an error, and no verdict."""
     token_command.issue()
 
     class Plugin:

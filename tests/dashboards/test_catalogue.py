@@ -34,7 +34,7 @@ def titles(panels: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def test_each_event_has_a_row() -> None:
-    """Its title has the name and the version of the event, and its brief."""
+    """The title of a row has the name and the version of the event, and its brief."""
     assert list(catalogue(ShopOpened, OrderPlaced)) == [
         "shop.order_placed@1: An order was placed.",
         "shop.shop_opened: The shop opened.",
@@ -42,7 +42,7 @@ def test_each_event_has_a_row() -> None:
 
 
 def test_an_event_without_fields_has_panels() -> None:
-    """They show how often it happened, by whom, in which traces, and the events themselves."""
+    """The panels show how often it happened, by whom, in which traces, and the events themselves."""
     [panels] = catalogue(ShopOpened).values()
 
     assert [panel["title"] for panel in panels] == [
@@ -90,7 +90,7 @@ def test_lines_of_panels_are_balanced() -> None:
 
 
 def test_units_and_briefs_are_shown() -> None:
-    """They are those that the fields declare."""
+    """A panel has the unit and the brief that its field declares."""
     [panels] = catalogue(OrderPlaced).values()
     units = {panel["title"]: panel["fieldConfig"]["defaults"]["unit"] for panel in panels if " of " in panel["title"]}
     texts = {panel["title"]: panel["description"] for panel in panels}

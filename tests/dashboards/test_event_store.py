@@ -45,7 +45,7 @@ QUESTIONS: dict[str, Callable[[EventStore, tuple[Condition, ...]], Any]] = {
 @every_store
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_query_is_for_the_data_source_of_the_store(store: EventStore, question: str) -> None:
-    """It is about events of the chosen services alone."""
+    """A query finds events of the chosen services alone."""
     query = QUESTIONS[question](store, ())
 
     assert query.datasource.type_val == store.data_source.plugin

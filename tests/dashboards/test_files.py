@@ -65,7 +65,7 @@ def test_actors_are_identified_by_their_hash() -> None:
 
 @every_dashboard
 def test_every_panel_is_explained(dashboard: dict[str, Any]) -> None:
-    """It has a title, a description in sentences, and a text for the case that there is no data."""
+    """A panel has a title, a description in sentences, and a text for the case that there is no data."""
     for panel in panels_of(dashboard):
         assert panel["title"][0].isupper()
         assert panel["description"][-1] in ".?", panel["title"]

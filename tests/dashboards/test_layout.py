@@ -65,7 +65,7 @@ def test_panels_of_a_closed_section_are_inside_of_its_row() -> None:
 
 
 def test_dashboard_has_links_to_the_others() -> None:
-    """They keep the chosen time and the values of the fields at the top."""
+    """A link keeps the chosen time and the values of the fields at the top."""
     found = json.loads(dashboard_json("uid", "Title", "Text.", [], []))
     [link] = found["links"]
 

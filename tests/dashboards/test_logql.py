@@ -60,7 +60,7 @@ def test_numbers_are_unwrapped() -> None:
 
 
 def test_distribution_has_three_lines() -> None:
-    """They have the names that a person reads."""
+    """The lines have the names that a person reads."""
     queries = Loki().distribution((), "shop.order.total")
 
     assert [getattr(query, "legend_format", None) for query in queries] == ["median", "95 %", "maximum"]

@@ -60,7 +60,7 @@ def test_items_of_arrays_are_counted() -> None:
 
 
 def test_distribution_is_one_query() -> None:
-    """It has three values, whose names are those of its columns."""
+    """The query has three values, which are named like the columns that it returns."""
     [query] = VictoriaLogs().distribution((), "shop.order.total")
 
     assert expression(query) == (

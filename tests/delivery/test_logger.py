@@ -175,7 +175,7 @@ def test_time_of_observation_is_the_time_of_the_call() -> None:
 
 
 def test_span_contexts_of_other_classes_are_read_each_time() -> None:
-    """They may change, unlike those of OpenTelemetry's class."""
+    """The ids of a subclass may change, unlike those of OpenTelemetry's own class."""
 
     class Changing(SpanContext):
         def __getattribute__(self, name: str) -> Any:

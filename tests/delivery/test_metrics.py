@@ -97,7 +97,7 @@ def test_every_counter_begins_at_zero(tmp_path: Path, telemetry: Telemetry) -> N
 
 
 def test_depth_is_additive(tmp_path: Path, telemetry: Telemetry) -> None:
-    """It is an up-down counter, because the depths of several processes can be added up. The size, of a directory, cannot."""
+    """The depth is an up-down counter, because the depths of processes can be added up. The size, of a shared directory, cannot."""
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider):
         metrics = telemetry.metrics()
 
@@ -217,7 +217,7 @@ def test_two_outboxes_are_reported_together(telemetry: Telemetry) -> None:
 
 
 def test_signals_are_reported_each_by_itself(tmp_path: Path, telemetry: Telemetry) -> None:
-    """They share a directory, whose size counts once."""
+    """Logs and traces have series of their own, and share one directory, whose size counts once."""
     with (
         serving(lambda *_: (503, {}, b"")) as down,
         logging_to(tmp_path, down.endpoint, meter_provider=telemetry.meter_provider) as emit,
@@ -271,7 +271,7 @@ def test_lock_is_new_in_the_child_of_a_fork() -> None:
 
 
 def test_handler_of_a_signal_may_shut_down_during_a_collection() -> None:
-    """It interrupts the thread that collects, which holds the lock."""
+    """The handler interrupts the thread that collects, which holds the lock."""
     metrics = OutboxMetrics(NoOpMeter("tests"))
     outbox = FakeOutbox(depth=0, size=0, oldest_age_seconds=0)
     metrics.add(outbox)

@@ -108,7 +108,7 @@ def test_records_wait_until_the_server_accepts_them(tmp_path: Path, status: int)
 
 
 def test_request_without_a_response_is_repeated(tmp_path: Path) -> None:
-    """Its records arrive twice, and none is lost."""
+    """Records whose response is lost arrive twice, and none is lost."""
     with serving(lambda number, records: None if number == 0 else OK) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
             emit("one")
@@ -166,7 +166,7 @@ def test_rejected_record_becomes_a_dead_letter(tmp_path: Path, status: int, reas
 
 
 def test_flush_reports_damage_of_own_records(tmp_path: Path) -> None:
-    """It does so once: the next flush is about records that were accepted since."""
+    """One flush returns False because of the damage. The next one is about the records that were accepted since."""
     up = threading.Event()
     later = (
         503,
@@ -206,7 +206,7 @@ def test_flush_is_not_about_records_of_other_processes(tmp_path: Path) -> None:
 
 
 def test_records_of_an_ended_process_are_sent_by_the_next(tmp_path: Path) -> None:
-    """They keep their resource, and their folder is deleted."""
+    """Records keep the resource of their own process, and its folder is deleted."""
     with (
         serving(lambda number, records: (503, {}, b"")) as down,
         logging_to(tmp_path, down.endpoint, service="old") as emit,
@@ -263,7 +263,7 @@ def test_full_outbox_rejects_records(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 
 def test_full_outbox_drops_the_oldest_records_by_policy(tmp_path: Path) -> None:
-    """They are counted, and the newest arrive."""
+    """Dropped records are counted, and the newest arrive."""
     up = threading.Event()
     with serving(lambda number, records: OK if up.is_set() else (503, {}, b"")) as server:
         with logging_to(tmp_path, server.endpoint, max_bytes=1_000_000, when_full=OutboxFullPolicy.DROP_OLDEST) as emit:
@@ -294,7 +294,7 @@ def test_dropped_records_do_not_wait(tmp_path: Path) -> None:
 
 
 def test_each_record_arrives_or_is_counted_as_dropped(tmp_path: Path) -> None:
-    """This includes records that are being sent while their segment is deleted."""
+    """The sum is exact even for records that are being sent while their segment is deleted."""
     with serving() as server:
         patient = destination(
             server.endpoint, timeout_seconds=600
@@ -426,7 +426,7 @@ def test_equal_resources_share_a_folder(tmp_path: Path) -> None:
 
 
 def test_record_after_shutdown_is_rejected(tmp_path: Path) -> None:
-    """It is counted, and no folder is created or kept for it."""
+    """A late record is counted, makes one flush return False, and creates no folder."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit("before")
         emit.processor.shutdown(60_000)
@@ -472,7 +472,7 @@ def test_record_during_shutdown_is_accepted_or_rejected(tmp_path: Path) -> None:
 
 
 def test_flush_cancels_a_backoff_but_no_retry_after(tmp_path: Path) -> None:
-    """It sends at once, unless the server asked for a pause."""
+    """A flush sends at once, unless the server asked for a pause."""
     refused = 0
     with serving(lambda number, records: (503, {}, b"") if number < 8 else OK) as server:
         with logging_to(tmp_path, server.endpoint) as emit:
@@ -519,7 +519,7 @@ def test_requests_are_not_instrumented(tmp_path: Path) -> None:
 def test_handler_of_a_signal_may_emit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, durable: bool
 ) -> None:
-    """It interrupts its thread in the middle of an append, or of a flush to the disk. Nothing hangs, and all records arrive."""
+    """The handler interrupts its thread in an append, or in a flush to the disk. Nothing hangs, and all records arrive."""
     interrupted = []
     real = getattr(SegmentWriter, where)
 
@@ -555,7 +555,7 @@ def test_record_without_a_scope_is_delivered(tmp_path: Path) -> None:
 
 
 def test_flush_waits_for_records_that_were_accepted_before(tmp_path: Path) -> None:
-    """It ends although a new record is emitted with every request."""
+    """A flush ends although a new record is emitted with every request."""
 
     class EmittingTransport:
         usual_limit_bytes = 2**20
@@ -588,7 +588,7 @@ def test_rejected_records_are_logged_at_intervals(tmp_path: Path, caplog: pytest
 
 
 def test_record_without_room_on_disk_and_in_memory_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is counted as `memory_full`."""
+    """A record that fits nowhere is counted as `memory_full`."""
 
     def fallocate(descriptor: int, offset: int, size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -622,7 +622,7 @@ def test_durable_records_are_flushed_before_emit_returns(
 def test_durable_record_whose_flush_fails_is_sent_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is in the journal, and does not go to memory as well. The failure is logged once."""
+    """A record that is in the journal does not go to memory as well. The failure is logged once."""
 
     def fail(_: SegmentWriter) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -642,7 +642,7 @@ def test_durable_record_whose_flush_fails_is_sent_once(
 
 
 def test_child_of_a_fork_after_shutdown_accepts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It writes nothing into the parent's folder, although that was not closed: the worker did not end in time."""
+    """A child writes nothing into its parent's folder, even if that was not closed because the worker did not end in time."""
     monkeypatch.setattr(Worker, "close", lambda worker, deadline: False)
     with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint) as emit:
         emit("one")

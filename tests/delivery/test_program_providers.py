@@ -119,7 +119,7 @@ def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
 
 
 def test_event_is_encoded_once(program: Callable[..., Program], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It never becomes a record of the SDK, and its span event has the attributes of the log record."""
+    """An event never becomes a record of the SDK, and its span event has the attributes of the log record."""
     found = program()
     monkeypatch.setattr(OutboxLogRecordProcessor, "on_emit", None)
     for number in range(3):
@@ -133,7 +133,7 @@ def test_event_is_encoded_once(program: Callable[..., Program], monkeypatch: pyt
 
 
 def test_processor_that_the_program_adds_gets_each_record(program: Callable[..., Program]) -> None:
-    """It may come after the first event. The outbox still gets all of them."""
+    """A processor may be added after the first event. The outbox still gets all events."""
     found, seen = program(), Seen()
     found.track(0)
     found.logs.add_log_record_processor(seen)
@@ -149,7 +149,7 @@ def test_processor_that_the_program_adds_gets_each_record(program: Callable[...,
 
 
 def test_outbox_of_another_class_gets_records_of_the_sdk(program: Callable[..., Program]) -> None:
-    """It may hide what is private in `on_emit`."""
+    """A subclass may hide in `on_emit` what is private."""
     found = program(Redacting)
     found.track(0)
 

@@ -73,7 +73,7 @@ def test_metrics_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> N
 
 
 def test_metrics_of_spans_are_those_of_the_sdk(tmp_path: Path, telemetry: Telemetry) -> None:
-    """They are as for log records."""
+    """The SDK's own exporter and processor of spans have the same names and attributes, except for the capacity of a queue."""
     of_the_sdk = Telemetry()
     with serving() as server:
         exporter = OTLPSpanExporter(endpoint=server.traces_endpoint, meter_provider=of_the_sdk.meter_provider)
@@ -136,7 +136,7 @@ def test_record_that_the_outbox_does_not_accept_is_dropped_by_the_processor(
 def test_server_is_named(
     telemetry: Telemetry, protocol: OtlpProtocol, url: str, server: tuple[str, str | None, int | None]
 ) -> None:
-    """It is named as far as the endpoint names one."""
+    """The metrics name the host and the port, as far as the endpoint has them: a Unix socket has neither."""
     destination = Destination(protocol=protocol, url=url)
     SelfObservation(destination, lambda: 0, telemetry.meter_provider, OutboxLogRecordProcessor).in_flight(1)
 

@@ -31,5 +31,5 @@ def test_request_of_a_signal_has_its_entries() -> None:
 
 
 def test_failed_assertion_names_the_signal() -> None:
-    """Its fields would fill a screen."""
+    """The text of a signal is short: all of its fields would fill a screen."""
     assert repr(TRACES) == "<signal traces>"

@@ -137,7 +137,7 @@ def test_process_adopts_the_orphans_of_its_signal_alone(tmp_path: Path) -> None:
 
 
 def test_first_release_passes_over_folders_of_spans(tmp_path: Path) -> None:
-    """It would send what it adopts as log records, and delete what looks half-created."""
+    """The first release would send the folders that it adopts as log records, and delete those that look half-created."""
     made = make_orphan_of_spans(tmp_path, ended())
     lock = OutboxDirectory(tmp_path, max_bytes=10**9).create_folder(TRACES)
     for name in (made.name, lock.folder.name, f".{made.name}"):
@@ -170,7 +170,7 @@ def test_damaged_header_does_not_change_the_signal(tmp_path: Path) -> None:
 
 
 def test_span_that_is_refused_becomes_a_dead_letter_of_its_kind(tmp_path: Path) -> None:
-    """It is put back into a folder of spans, and delivered when the server accepts it."""
+    """The command line shows the span, puts it back into a folder of spans, and it arrives once the server accepts it."""
     poison = ended(name="poison")
     is_fixed = False
 
@@ -285,7 +285,7 @@ def test_span_that_is_too_large_gives_events_up(tmp_path: Path, limit: int, capl
 
 @pytest.mark.parametrize("failure", [(503, {}, b""), (413, {}, b"")])
 def test_span_whose_smaller_form_is_not_accepted(tmp_path: Path, failure: tuple[int, dict[str, str], bytes]) -> None:
-    """It waits, or becomes a dead letter, as it was."""
+    """The whole span waits, or becomes a dead letter."""
     whole = 1_000_000
 
     def answer(_: int, __: list[str]) -> tuple[int, dict[str, str], bytes]:

@@ -84,7 +84,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 def test_folder_is_created_with_the_first_record(tmp_path: Path) -> None:
-    """It is deleted by `close`, if all its records are acknowledged."""
+    """A storage without records has no folder. `close` deletes the folder if all its records are acknowledged."""
     unused = storage_in(tmp_path)
     unused.close()
     assert folders_in(tmp_path) == []
@@ -102,7 +102,7 @@ def test_folder_is_created_with_the_first_record(tmp_path: Path) -> None:
 
 
 def test_folder_with_waiting_records_becomes_an_orphan(tmp_path: Path) -> None:
-    """It stays after `close`, and is not locked any more."""
+    """The folder stays after `close`, and is not locked any more."""
     storage = storage_in(tmp_path)
     storage.append(SCOPE, encoded_record("one"))
     storage.close()
@@ -113,7 +113,7 @@ def test_folder_with_waiting_records_becomes_an_orphan(tmp_path: Path) -> None:
 
 
 def test_closed_storage_accepts_nothing(tmp_path: Path, disk: Disk) -> None:
-    """It may have a folder or none. Memory accepts nothing either: a record that is accepted now would never be sent."""
+    """A record is refused with or without a folder, and by the memory, too: if it were accepted now, it would never be sent."""
     unused, used, failing = storage_in(tmp_path), storage_in(tmp_path), storage_in(tmp_path / "failing")
     used.append(SCOPE, encoded_record("one"))
     disk.is_full = True
@@ -127,7 +127,7 @@ def test_closed_storage_accepts_nothing(tmp_path: Path, disk: Disk) -> None:
 
 
 def test_storage_without_a_folder_has_no_space_to_give(tmp_path: Path) -> None:
-    """It has none yet, or the folder was deleted from outside."""
+    """The storage has no folder yet, or the folder was deleted from outside."""
     storage = storage_in(tmp_path)
     assert not storage.give_way()
 
@@ -139,7 +139,7 @@ def test_storage_without_a_folder_has_no_space_to_give(tmp_path: Path) -> None:
 
 
 def test_threads_create_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their first records come at the same time."""
+    """The first records of eight threads come at the same time, and all are in one folder."""
     real = OutboxDirectory.create_folder
 
     def slow(outbox: OutboxDirectory, signal: OutboxSignal) -> FolderLock:
@@ -190,7 +190,7 @@ def test_no_folder_remains_if_it_cannot_be_used(
 
 
 def test_handler_of_a_signal_may_create_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It interrupts its thread while that is creating the folder. Both records go to one journal."""
+    """The handler interrupts its thread while that is creating the folder. Both records go to one journal."""
     real = OutboxDirectory.create_folder
     interrupted = []
 
@@ -275,7 +275,7 @@ def test_record_is_acknowledged_on_disk_and_in_memory(
 def test_close_moves_records_from_memory_to_the_disk(
     tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are counted once, and those that the disk does not accept are reported as lost."""
+    """Moved records are counted once, and those that the disk does not accept are reported as lost."""
     moved, lost = storage_in(tmp_path / "moved"), storage_in(tmp_path / "lost")
     disk.is_full = True
     for storage in (moved, lost):
@@ -306,7 +306,7 @@ def test_no_record_goes_to_memory_after_it_was_moved(tmp_path: Path, disk: Disk)
 
 
 def test_full_outbox_does_not_use_memory(tmp_path: Path) -> None:
-    """Its size is the user's limit."""
+    """The size of the outbox is the limit of the user, so memory is no way around it."""
     storage = storage_in(tmp_path, max_bytes=2 * SEGMENT_BYTES)
     with pytest.raises(OutboxFull):
         for _ in range(100):
@@ -451,7 +451,7 @@ def test_child_of_a_fork_has_nothing_to_close_before_the_first_record(tmp_path: 
 
 
 def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
-    """It closes all of them, and the parent goes on with the folder."""
+    """The child closes all inherited files, and the parent goes on with the folder."""
     storage = storage_in(tmp_path)
     storage.append(SCOPE, encoded_record("one"))
 
@@ -502,7 +502,7 @@ async def test_event_loop_goes_on_while_a_record_is_synced(tmp_path: Path, monke
 async def test_failure_of_an_awaited_sync_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged once for all records. They stay in the journal, and are not in memory as well."""
+    """One line is logged for all records. They stay in the journal, and are not in memory as well."""
 
     def fail(_: SegmentWriter) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -521,7 +521,7 @@ async def test_failure_of_an_awaited_sync_is_logged(
 
 
 def test_child_of_a_fork_awaits_its_own_syncs(tmp_path: Path) -> None:
-    """Its parent's thread does not exist there."""
+    """A thread that the parent started to sync does not exist in the child."""
     storage = storage_in(tmp_path, durable=True)
 
     async def append(storage: ResourceStorage) -> None:

@@ -24,7 +24,7 @@ from heliograph.semconv import OUTBOX_ACCEPTED
 
 
 def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It interrupts its thread while that creates the storage. Both records go to one storage, and a flush waits for both."""
+    """The handler interrupts its thread while that creates the storage. One storage has both records, and a flush waits for both."""
     interrupted = []
 
     def storage(**kwargs: Any) -> ResourceStorage:
@@ -99,7 +99,7 @@ def test_header_is_the_encoded_resource() -> None:
 
 
 def test_child_of_a_fork_finds_none_of_its_parents_storages(tmp_path: Path) -> None:
-    """They write to files of the parent. If the processor was shut down, the child gets no storage at all."""
+    """The parent's storages write to its files. If the processor was shut down, the child gets no storage at all."""
     abandoned: list[object] = []
 
     def create(header: Header) -> Any:

@@ -75,7 +75,7 @@ def test_entry_that_is_gone_does_not_pass_and_has_no_reason(tmp_path: Path) -> N
 def test_prepared_folders_are_passed_over(
     box: Path, tmp_path: Path, prepare: Callable[[Path, Path], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They are reported once. The other folders are sent."""
+    """A folder that somebody else prepared is reported once and left unchanged. The other folders are sent."""
     entry = prepare(box, tmp_path)
     before = content_below(tmp_path / "elsewhere"), content_below(entry)
     with serving() as server, logging_to(box, server.endpoint) as emit:
@@ -140,7 +140,7 @@ def linked_lock_of_spans(folder: Path, entry: Path) -> None:
 def test_prepared_folders_of_spans_are_passed_over(
     tmp_path: Path, prepare: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They have names of another form than those of log records. The other folders are sent."""
+    """The names of folders of spans have another form, and such folders are as safe. The other folders are sent."""
     box, own = tmp_path / "box", ended(name="own")
     make_orphan_of_spans(box, own)
     entry = box / "5-abcdef01.traces"
@@ -296,7 +296,7 @@ def test_reports_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
 
 
 def test_file_that_is_replaced_while_it_is_opened_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is judged again after it was opened."""
+    """A file is judged again after it was opened."""
     theirs, path = tmp_path / "theirs", tmp_path / "cursor"
     theirs.write_text("mine")
     path.write_text("ours")
@@ -359,7 +359,7 @@ def test_folder_of_a_file_system_without_owners_is_an_error(tmp_path: Path, monk
 
 
 def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path) -> None:
-    """It stays although its records were acknowledged."""
+    """A segment with a second name stays, although its records were acknowledged."""
     folder = box / "1-00000000"
     [(_, path)] = segments(folder)
     (tmp_path / "second name").hardlink_to(path)
@@ -451,7 +451,7 @@ def test_entry_of_a_prepared_folder_is_not_used(
 
 
 def test_folder_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no attack."""
+    """A process with too many open files is not under attack."""
     (tmp_path / "1-00000000").mkdir(mode=0o700)
     real = os.open
 

@@ -114,7 +114,7 @@ def test_many_orphans_are_sent_some_at_a_time(tmp_path: Path) -> None:
 
 
 def test_shutdown_sends_all_orphans(tmp_path: Path) -> None:
-    """It goes on as long as there is time."""
+    """A shutdown sends the records of ended processes as long as there is time."""
     make_many_orphans(tmp_path)
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         emit.processor.shutdown(60_000)
@@ -124,7 +124,7 @@ def test_shutdown_sends_all_orphans(tmp_path: Path) -> None:
 
 
 def test_shutdown_ends_if_the_server_accepts_no_orphans(tmp_path: Path) -> None:
-    """It does not use up its time. The orphans are unlocked."""
+    """A shutdown does not use up its time if the server asks to wait. The orphans are unlocked."""
     make_many_orphans(tmp_path)
     with serving(lambda number, records: (503, {"Retry-After": "600"}, b"")) as down:
         with logging_to(tmp_path, down.endpoint) as emit:
@@ -134,7 +134,7 @@ def test_shutdown_ends_if_the_server_accepts_no_orphans(tmp_path: Path) -> None:
 
 
 def test_drain_sends_all_orphans(tmp_path: Path) -> None:
-    """It sends some at a time, and ends if the server accepts nothing."""
+    """The command sends some orphans at a time, and ends if the server accepts nothing."""
     make_many_orphans(tmp_path)
     with serving(lambda number, records: (503, {}, b"")) as down:
         assert drain(tmp_path, down.endpoint, "--timeout", "1").exit_code == 1
@@ -175,7 +175,7 @@ def test_unreadable_orphans_do_not_delay_others(
 def test_unreadable_orphan_is_tried_again_with_the_next_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is sent by the same process, once it can be read."""
+    """The same process sends the records once the folder can be read."""
     monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 0.1)
     [(_, path)] = segments(make_orphan(tmp_path, "one"))
     content = path.read_bytes()
@@ -223,7 +223,7 @@ def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypa
 
 
 def test_flush_is_answered_between_batches_of_an_orphan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits neither for the poll, nor for the rest of the orphan. One flush sends own records once."""
+    """A flush waits neither for the poll, nor for the rest of the orphan. One flush sends own records once."""
     monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
     make_orphan(tmp_path, *(f"r{number}" for number in range(4 * MAX_BATCH_RECORDS)))
     started, emitted = threading.Event(), threading.Event()
@@ -317,7 +317,7 @@ def test_flush_ends_with_the_last_acknowledgement(tmp_path: Path, monkeypatch: p
 def test_unexpected_error_does_not_end_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged, and the worker goes on after a pause."""
+    """An exception of the journal is logged, and the worker goes on after a pause."""
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
     errors = [RuntimeError("broken")]
 
@@ -337,7 +337,7 @@ def test_unexpected_error_does_not_end_the_worker(
 
 
 def test_handler_of_a_signal_may_wake_in_the_middle_of_a_wake(tmp_path: Path) -> None:
-    """It runs on the thread that it interrupts: between any two lines of `wake`, and of the Python code that it calls."""
+    """The handler runs on the thread that it interrupts: between any two lines of `wake`, and of the Python code that it calls."""
     nested = []
 
     def wake_again(frame: FrameType, event: str, argument: object) -> Any:
@@ -442,7 +442,7 @@ def test_orphan_that_fails_does_not_affect_others(tmp_path: Path, monkeypatch: p
 
 
 def test_orphans_stay_known_if_the_search_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are locked: no other process would send them. Records of the process itself are sent, too."""
+    """Orphans that were found before the failure are locked here: no other process would send them. Own records are sent, too."""
     monkeypatch.setattr("heliograph.delivery.worker._ERROR_PAUSE_SECONDS", 0.0)
     make_orphan(tmp_path, "orphan")
     real = OutboxDirectory.lock_orphans

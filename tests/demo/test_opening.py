@@ -15,7 +15,7 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
 def test_the_command_is_as_short_as_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the name alone where the shell finds it, a path below the current folder, or the whole path."""
+    """The command is the name alone where the shell finds it, a path below the current folder, or the whole path."""
     monkeypatch.setenv("PATH", str(SCRIPTS))
     assert how_to_open(Path("my folder"))[-1] == "    datasette 'my folder'"
 

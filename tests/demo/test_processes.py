@@ -30,7 +30,7 @@ def script(folder: Path, text: str) -> str:
 def test_a_failure_has_the_last_line_of_the_errors(
     text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It names the program or the command."""
+    """The message names the program or the command that failed."""
     monkeypatch.setattr("sys.executable", script(tmp_path, text))
 
     with pytest.raises(DemoFailed, match=f"the demo's program {message}"):
@@ -49,7 +49,7 @@ def test_the_receiver_is_not_looked_for_at_a_proxy(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_program_that_tracks_nothing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends before it was killed."""
+    """A program may end before it was killed."""
     monkeypatch.setattr("sys.executable", script(tmp_path, "echo broken >&2"))
 
     with pytest.raises(DemoFailed, match="the demo's program tracked nothing: broken"):

@@ -58,7 +58,7 @@ def test_backend_that_drops_the_name_of_the_event(stack: dict[str, str], victori
 
 
 def test_signals_that_victorialogs_does_not_store(victorialogs: VictoriaLogs) -> None:
-    """It answers 400 for a path that it does not have."""
+    """VictoriaLogs answers 400 for a path that it does not have."""
     report = examine({"OTEL_EXPORTER_OTLP_ENDPOINT": f"{victorialogs.url}/insert/opentelemetry"})
     assert [(each.kind.id, each.subject) for each in report.findings] == [("H034", "traces"), ("H034", "metrics")]
 
@@ -98,7 +98,7 @@ def ask(url: str, **options: Any) -> str | None:
 
 
 def test_backend_whose_api_fails() -> None:
-    """It may be starting, so it is asked until the time is over. An error status is no answer of any kind."""
+    """A backend may be starting, so it is asked until the time is over. An error status is no answer of any kind."""
     with responding(503) as url:
         assert ask(url) == "H042"
         assert ask(url, name=None) == "H042"

@@ -86,7 +86,7 @@ NOTHING = [
 @pytest.mark.parametrize("name", BACKENDS)
 @pytest.mark.parametrize("answer", NOTHING, ids=repr)
 def test_answer_without_the_record(name: str, answer: Any) -> None:
-    """It is not there yet; no form of an answer raises an error."""
+    """The record has not arrived yet. No form of an answer raises an error."""
     backend = BACKENDS[name]
 
     assert backend.find(answering(answer), RECORD) is None

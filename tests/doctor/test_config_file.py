@@ -55,10 +55,7 @@ def test_telemetry_that_is_switched_off(
 
 
 def test_every_exporter_has_its_signal(tmp_path: Path) -> None:
-    """They are in the order of the signals.
-
-    A processor without an exporter is left out, and other kinds have no variables.
-    """
+    """Exporters are in the order of the signals. A processor without one is left out, and other kinds have no variables."""
     found = load(
         tmp_path,
         """
@@ -115,7 +112,7 @@ HEADERS = {
 
 
 def test_headers(tmp_path: Path) -> None:
-    """They are written as in the variable. `headers` takes precedence over `headers_list`."""
+    """Headers are written as in the variable. `headers` takes precedence over `headers_list`."""
     found = variables_of_logs(tmp_path, *(f"otlp_http: {{{each}}}" for each in HEADERS))
     assert [each["HEADERS"] for each in found] == list(HEADERS.values())
 
@@ -128,7 +125,7 @@ def test_headers(tmp_path: Path) -> None:
     ],
 )
 def test_file_that_cannot_be_used_is_not_quoted(tmp_path: Path, text: str) -> None:
-    """It may have credentials."""
+    """A file of configuration may have credentials."""
     with pytest.raises(SettingsError, match=r"otel\.yaml") as raised:
         load(tmp_path, text)
     assert "canary" not in str(raised.value)

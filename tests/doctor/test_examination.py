@@ -109,7 +109,7 @@ def test_wrong_path(jaeger: Jaeger, path: str, expected: dict[str, str]) -> None
     ],
 )
 def test_web_server(status: int, media_type: str, expected: str) -> None:
-    """Its text repeats the headers of the request. Their values are in no output."""
+    """The page of a web server repeats the headers of the request. Their values are in no output."""
     with responding(status, media_type) as url:
         assert problems(OTEL_EXPORTER_OTLP_ENDPOINT=url) == everywhere(expected)
 

@@ -51,7 +51,7 @@ def get(url: str) -> Any:
 
 
 def test_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are JSON, lines of JSON, a page, and 404. A proxy of the environment is not used for this host."""
+    """JSON, lines of JSON, a page, and 404 are answers. A proxy of the environment is not used for this host."""
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     with serving(200, "application/json", b'{"a": ', b"1}") as url:
         assert get(url) == {"a": 1}
@@ -96,7 +96,7 @@ def test_errors() -> None:
 
 
 def test_answer_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is cut in size, and given up in time."""
+    """A long answer is cut in size, and a slow one is given up in time."""
     monkeypatch.setattr(query_api, "TIMEOUT_SECONDS", 0.2)
     with serving(200, "application/json", *[b" "] * 100, pause=threading.Event()) as url:
         with pytest.raises(QueryError, match="TimeoutError"):

@@ -14,7 +14,7 @@ RECORD = new_test_record({"service.name": "shop"})
 
 
 def test_log_record() -> None:
-    """It has the event name, and is part of the trace."""
+    """The log record has the name of the event, and is part of the trace."""
     [resource] = ExportLogsServiceRequest.FromString(encode(TelemetrySignal.LOGS, RECORD)).resource_logs
     [log_record] = resource.scope_logs[0].log_records
 
@@ -27,7 +27,7 @@ def test_log_record() -> None:
 
 
 def test_span() -> None:
-    """Its event has the same id as the log record."""
+    """The event of the span has the same unique id as the log record."""
     [resource] = ExportTraceServiceRequest.FromString(encode(TelemetrySignal.TRACES, RECORD)).resource_spans
     [span] = resource.scope_spans[0].spans
 
@@ -36,7 +36,7 @@ def test_span() -> None:
 
 
 def test_metric() -> None:
-    """It is a gauge whose value is the time: no run makes a new series."""
+    """The metric is a gauge whose value is the time: no run makes a new series."""
     [resource] = ExportMetricsServiceRequest.FromString(encode(TelemetrySignal.METRICS, RECORD)).resource_metrics
     [metric] = resource.scope_metrics[0].metrics
     [point] = metric.gauge.data_points

@@ -73,7 +73,7 @@ def test_notes_are_no_problem() -> None:
 
 
 def test_json() -> None:
-    """It has the same content."""
+    """The document has the content of the text."""
     document = report(REFUSED, tests=(Test(target=TARGET, finding=REFUSED),)).to_json()
 
     assert not document["ok"]

@@ -38,7 +38,7 @@ def test_other_variables() -> None:
 
 
 def test_secrets_to_remove_from_messages() -> None:
-    """They are the hidden values, whole and word by word. A short word is none: every message has it."""
+    """Hidden values are removed, whole and word by word. A short word is not: every message has it."""
     environ = {
         "OTEL_EXPORTER_OTLP_HEADERS": "a=Bearer canary",
         "OTEL_VENDOR_KEY": "hush-hush",

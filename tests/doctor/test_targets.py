@@ -39,7 +39,7 @@ def test_targets_are_those_of_the_exporters() -> None:
 
 
 def test_default_endpoint() -> None:
-    """It is the specification's."""
+    """Without variables, each signal goes to the endpoint of the specification."""
     targets, _ = find_targets({}, Settings())
 
     assert {(t.destination.url, t.source) for t in targets} == {
@@ -77,7 +77,7 @@ def test_mistakes_in_the_environment(environ: dict[str, str], expected: list[tup
 
 
 def test_outbox_reads_the_environment_itself(tmp_path: Path) -> None:
-    """It is stricter: its timeout is in milliseconds, and credentials need TLS. It sends log records and spans, and no metrics."""
+    """An outbox is stricter: its timeout is in milliseconds, credentials need TLS, and it sends log records and spans alone."""
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=canary",
@@ -172,7 +172,7 @@ def test_endpoints_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_mistakes_in_a_file(text: str, expected: list[tuple[str, str]], tmp_path: Path) -> None:
-    """They have the ids of the same mistakes in variables, and name the file. Nothing of it is quoted."""
+    """A mistake has the id of the same mistake in variables, and names the file. Nothing of the file is quoted."""
     path = file(tmp_path, f'file_format: "1.0"\n{text}\n')
     _, found = find_targets({"OTEL_CONFIG_FILE": path}, Settings())
 

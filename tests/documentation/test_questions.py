@@ -166,7 +166,7 @@ def found_by_logsql(victorialogs: VictoriaLogs, question: str, shop: Shop) -> li
 
 
 def test_every_question_has_an_answer() -> None:
-    """They are the questions that an operator asks, in this order."""
+    """The page has the questions that an operator asks, in this order."""
     assert re.findall(r"^## (.*)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE) == [
         "Is it working?",
         "What was lost?",

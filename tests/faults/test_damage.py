@@ -171,7 +171,7 @@ def test_only_definition_of_a_scope(tmp_path: Path, record_damage: Callable[...,
 
 
 def test_folder_that_cannot_be_removed(tmp_path: Path, record_damage: Callable[..., Row], waiting: list[str]) -> None:
-    """It is sent once, however often the outbox is drained, and reported."""
+    """The records of the folder are sent once, however often the outbox is drained, and the folder is reported."""
     box = tmp_path / "box"
     (folders_in(box)[0] / "00000000000000000999.journal").mkdir()
     with serving() as server:

@@ -52,7 +52,7 @@ def dead_letters(box: Path) -> list[str | None]:
 def test_drain_delivers_the_outbox_of_a_former_release(
     tmp_path: Path, record_fault: Callable[..., Row], release: str
 ) -> None:
-    """Its records arrive once. Its dead letter stays, until it is put back."""
+    """Each waiting record arrives once. A dead letter stays, until it is put back."""
     box = tmp_path / "box"
     unpack(release, box)
     with serving() as server:

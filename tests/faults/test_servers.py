@@ -174,7 +174,7 @@ def test_grpc_server_fails_for_a_while(tmp_path: Path, record_fault: RecordFault
 def test_server_recovers_after_it_refused_single_records(
     tmp_path: Path, record_fault: RecordFault, signal: OutboxSignal, protocol: OtlpProtocol, count: int
 ) -> None:
-    """It calls everything invalid until then. The record that it accepts next does not prove that the refused ones are bad."""
+    """A server that called everything invalid accepts the next record, which does not prove that the refused ones are bad."""
     alone: set[str] = set()
 
     def reply_to(_: int, request: Request) -> Reply:

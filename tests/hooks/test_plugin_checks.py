@@ -55,7 +55,7 @@ def test_no_hook_of_datasette_is_reported() -> None:
 
 
 def test_function_that_only_resembles_a_hook_is_not_reported(warnings: pytest.LogCaptureFixture) -> None:
-    """It has other arguments, is imported to be called, or cannot be read."""
+    """Such a function has other arguments, is imported to be called, or cannot be read."""
 
     class Resembling:
         @hookimpl

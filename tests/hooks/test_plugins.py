@@ -144,7 +144,7 @@ def test_plugin_registered_later_is_called() -> None:
 
 
 def test_plugin_is_removed_by_its_name() -> None:
-    """It is the name with which its hooks are returned."""
+    """The name is the one with which the hooks of a plugin are returned."""
     one, other = Named("one", []), Named("other", [])
     plugins = loaded(one, other)
 
@@ -201,7 +201,7 @@ def test_hook_that_a_host_does_not_have_is_ignored() -> None:
 
 
 def test_plugin_that_is_not_registered_cannot_be_removed() -> None:
-    """It may be equal to one that is."""
+    """An object that is only equal to a registered plugin is not registered."""
     with pytest.raises(PluginError, match=r"Named.* is not registered, so it cannot be removed"):
         loaded(Named("one", [])).unregister(Named("one", []))
 
@@ -258,7 +258,7 @@ def test_attribute_without_a_class_is_no_error_of_pluggy() -> None:
 
 
 def test_plugin_that_cannot_be_registered_has_no_hooks() -> None:
-    """Its right hooks are removed with the wrong one, and the plugins before it stay."""
+    """The right hooks of the plugin are removed with the wrong one, and the plugins before it stay."""
 
     class Wrong(Named):
         @hookimpl
@@ -326,13 +326,13 @@ def test_calls_are_cached() -> None:
 
 
 def test_object_without_a_hook_function_is_an_error() -> None:
-    """It is a mistake, such as a forgotten @hookimpl."""
+    """A plugin without hooks is a mistake, such as a forgotten @hookimpl."""
     with pytest.raises(PluginError, match="has no function that is marked with @hookimpl"):
         loaded(types.ModuleType("empty"))
 
 
 def test_class_instead_of_an_instance_is_an_error() -> None:
-    """Its methods could not be called. A class whose hooks are static or class methods is a plugin."""
+    """Methods of a class cannot be called without an instance. A class whose hooks are static or class methods is a plugin."""
     with pytest.raises(PluginError, match="is a class; register an instance of it"):
         loaded(Named)
     assert loaded(Static).call("track_event", datasette=None, event=None) == ["static"]
@@ -349,7 +349,7 @@ def test_plugin_that_cannot_be_hashed_is_an_error() -> None:
 
 
 def test_plugin_that_is_registered_already_is_an_error() -> None:
-    """Its hooks would be called twice."""
+    """The hooks of a plugin that is registered twice would be called twice."""
     plugin = Named("a", [])
 
     with pytest.raises(PluginError, match="is registered already"):
@@ -403,7 +403,7 @@ def test_installed_plugin_that_cannot_be_imported_is_named(distribution: Path, t
 
 
 def test_installed_plugin_without_a_hook_is_named(distribution: Path, telemetry: Telemetry) -> None:
-    """It is checked as a plugin is that a program registers."""
+    """An installed plugin is checked as one is that a program registers."""
     (distribution / "an_entry_point_plugin.py").write_text("def startup(datasette):\n    pass\n")
 
     with pytest.raises(
@@ -432,7 +432,7 @@ def test_installed_plugin_with_a_misspelled_hook_is_reported(
 @pytest.mark.anyio
 @pytest.mark.parametrize("form", ["value", "function", "async function", "coroutine"])
 async def test_result_may_be_a_value_or_something_to_await(form: str) -> None:
-    """It is called or awaited as Datasette's `await_me_maybe` does."""
+    """A result is called or awaited as Datasette's `await_me_maybe` does."""
 
     async def inner() -> int:
         return 7

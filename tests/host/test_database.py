@@ -86,7 +86,7 @@ async def test_results_have_datasettes_methods(database: Database) -> None:
 
 @pytest.mark.anyio
 async def test_result_of_a_write(database: Database) -> None:
-    """It has the number of changed rows, the last id, and the rows of `returning`."""
+    """A result has the number of changed rows, the last id, and the rows of `returning`."""
     result = await database.execute_write("insert into t (a) values ('x') returning id, a")
 
     assert not isinstance(result, uuid.UUID)

@@ -182,7 +182,7 @@ async def test_unregistered_event_is_an_error_of_track_event_too(telemetry: Tele
 
 
 def test_subclass_of_a_registered_class_is_emitted_under_the_name_of_its_ancestor(telemetry: Telemetry) -> None:
-    """It is emitted with its further fields, and with the violation that its class is not declared."""
+    """The event has its further fields, and the violation that its class is not declared."""
     with telemetry.host(Pages()) as host:
         host.track(SignedPageEvent(number=1, signature="cleverbot"))
 
@@ -232,7 +232,7 @@ def test_startup_hook_may_track(telemetry: Telemetry, sync: bool) -> None:
 
 
 def test_startup_hooks_run_before_the_first_verification(telemetry: Telemetry) -> None:
-    """They may need an event loop, and run in the caller's."""
+    """An async startup hook runs in the event loop of the caller."""
     started = []
 
     class Starting:
@@ -315,7 +315,7 @@ def test_internal_database_may_have_a_file(telemetry: Telemetry, tmp_path: Path)
 
 
 def test_tokens_may_be_in_the_internal_database(telemetry: Telemetry, tmp_path: Path) -> None:
-    """They need no file of their own, and are there after a restart."""
+    """Tokens need no file of their own, and are there after a restart."""
     settings = Settings(secret=(SECRET,), token_handlers=("database",))
     databases = {"_internal": tmp_path / "internal.db"}
     with telemetry.host(settings=settings, databases=databases) as host:
@@ -383,7 +383,7 @@ def test_plugin_config_by_table_is_that_of_the_plugin_unless_fallback_is_false(t
 
 
 def test_setting_returns_the_settings_that_a_host_has(telemetry: Telemetry) -> None:
-    """They have Datasette's names and values. Any other setting is `None`."""
+    """Settings have Datasette's names and values. Any other setting is `None`."""
     with telemetry.host(settings=Settings(allow_signed_tokens=False, token_ttl=60)) as host:
         assert host.setting("allow_signed_tokens") is False
         assert host.setting("max_signed_tokens_ttl") == 60
@@ -467,7 +467,7 @@ class StartedLate(Reader):
 
 
 def test_plugin_that_is_registered_after_startup_takes_part_at_once(telemetry: Telemetry) -> None:
-    """Its events are registered, only its own startup hook runs, and its hooks are called for the next event."""
+    """A late plugin has its events registered, and its hooks called for the next event. Of the startup hooks, only its own runs."""
     started = []
 
     class First:
@@ -485,7 +485,7 @@ def test_plugin_that_is_registered_after_startup_takes_part_at_once(telemetry: T
 
 
 def test_plugin_that_a_startup_hook_registers_is_started_too(telemetry: Telemetry) -> None:
-    """Its events are registered and its own startup hook runs, in the same startup."""
+    """The new plugin has its events registered and its own startup hook called, in the same startup."""
     started = []
 
     late = StartedLate(started)
@@ -504,7 +504,7 @@ def test_plugin_that_a_startup_hook_registers_is_started_too(telemetry: Telemetr
 
 
 def test_startup_hook_of_a_plugin_that_a_startup_hook_registers_may_be_async(telemetry: Telemetry) -> None:
-    """It has ended before the first event is emitted."""
+    """The async hook has ended before the first event is emitted."""
     started = []
 
     class Late(Reader):

@@ -247,7 +247,7 @@ def test_flush_in_an_async_hook_returns_false(telemetry: Telemetry) -> None:
 
 
 def test_flush_waits_for_writes_with_block_false(telemetry: Telemetry) -> None:
-    """They are in the database when `flush` returns True."""
+    """Writes that nobody waited for are in the database when `flush` returns True."""
     with telemetry.host(databases={"one": ":memory:"}) as host:
         database = host.get_database()
         host.call(database.execute_write, "create table pages (number integer)")
@@ -297,7 +297,7 @@ def test_timeout_that_is_no_number(telemetry: Telemetry, timeout: object) -> Non
 def test_provider_that_hangs_makes_flush_and_shutdown_false_at_the_deadline(
     telemetry: Telemetry, stuck: HangingProvider, operation: Callable[[Host, float], bool]
 ) -> None:
-    """They return in time, and report that not everything was sent."""
+    """Both return in time, and report that not everything was sent."""
     host = telemetry.host(Pages(), logger_provider=stuck)
 
     assert result_in_time(lambda: operation(host, 300)) is False

@@ -67,7 +67,7 @@ def heliograph_threads() -> list[str]:
 
 
 def test_all_problems_of_all_plugins_are_one_error(telemetry: Telemetry) -> None:
-    """They are raised where the host is made, and not by the first event."""
+    """The error is raised where the host is made, and not by the first event."""
     with pytest.raises(SchemaErrors) as caught:
         telemetry.host(Plugin(lambda: [PageEvent, SameName]), Plugin(lambda: [NoDataclass]), events=[OtherEvent])
     assert {error.event_class for error in caught.value.errors} == {SameName, NoDataclass}
@@ -87,7 +87,7 @@ def test_result_that_is_no_event_class_is_an_error(telemetry: Telemetry, result:
 
 
 def test_hook_that_fails_is_an_error(telemetry: Telemetry) -> None:
-    """It names the hook and the problem."""
+    """The error names the hook, the plugin and the problem."""
 
     def fail() -> None:
         raise OSError("no such table")
@@ -305,7 +305,7 @@ def test_sync_startup_needs_no_thread_and_may_track(telemetry: Telemetry) -> Non
 
 
 def test_plugin_that_is_added_before_startup(telemetry: Telemetry) -> None:
-    """Its events are registered at once, and its startup hook waits."""
+    """The events of the plugin are registered at once, and its startup hook waits."""
     started: list[int] = []
     host = telemetry.host()
     host.register(Plugin(startup=lambda: started.append(1)))
@@ -331,7 +331,7 @@ def test_plugin_that_is_added_to_a_running_host_and_fails(telemetry: Telemetry, 
 
 
 def test_plugin_with_a_broken_class_is_not_added(telemetry: Telemetry) -> None:
-    """This holds before the startup as well."""
+    """Registering the plugin raises the error, before the startup as well, and none of its hooks is called."""
     host = telemetry.host(Plugin())
     bad = Plugin(lambda: [SameName])
     with pytest.raises(SchemaError):

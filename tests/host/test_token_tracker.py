@@ -28,7 +28,7 @@ def background() -> Iterator[BackgroundLoop]:
 
 
 async def test_event_is_tracked_by_the_function_for_its_place(background: BackgroundLoop) -> None:
-    """It is tracked in the caller's loop, or on the host's own."""
+    """An event is tracked in the caller's loop, or on the host's own."""
     here: list[TokenEvent] = []
     there: list[TokenEvent] = []
 

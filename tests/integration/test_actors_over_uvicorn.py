@@ -216,7 +216,7 @@ def test_websockets_that_are_refused(tmp_path: Path) -> None:
 
 
 def test_requests_of_nobody_and_of_users_that_cannot_be_read(tmp_path: Path) -> None:
-    """They are the same without heliograph, and their events have no actor, also after a request of somebody."""
+    """Such requests are the same without heliograph, and their events have no actor, also after a request of somebody."""
     with running(tmp_path, "app") as app:
         sessions = ({"X-Session": "a", "X-User": "a"}, {}, {"X-Session": "deleted"}, {"X-Session": "broken"})
         with http_client(app.server.url) as client:

@@ -53,7 +53,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("event", EXAMPLES.values(), ids=lambda event: event.name)
 def test_query_finds_the_trace_of_the_example(jaeger: Jaeger, event: Event) -> None:
-    """It finds no trace without such an event."""
+    """A trace without such an event is not found."""
     service = f"catalogue-{uuid4()}"
     exporter = OTLPSpanExporter(f"http://127.0.0.1:{jaeger.otlp_grpc_port}", insecure=True)
     provider = TracerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)

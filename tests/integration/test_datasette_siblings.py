@@ -85,7 +85,7 @@ def test_spans_that_a_sibling_keeps_are_a_warning(
 
 
 def test_outbox_beside_a_sibling_that_keeps_spans_is_one_warning(directory: Path, receiver: Receiver) -> None:
-    """It says where the spans go, and names the one way to get them into the outbox."""
+    """The warning says where the spans go, and names the one way to get them into the outbox."""
     variables = {**otlp(receiver.endpoint), "HELIOGRAPH_OUTBOX": str(directory / "outbox")}
     with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{VIEWER}", **variables) as server:
         server.stop()

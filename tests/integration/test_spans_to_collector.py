@@ -97,7 +97,7 @@ def recorded(collector: Collector, service: str) -> list[Any]:
 
 
 def test_collector_reads_the_same_spans(collector: Collector) -> None:
-    """It reads every field, with what the specification adds to OpenTelemetry's encoder."""
+    """The Collector reads every field, with what the specification adds to OpenTelemetry's encoder."""
     service = f"spans-{uuid4()}"
     sent = spans(Resource({"service.name": service}, "https://example.com/resource"))
 

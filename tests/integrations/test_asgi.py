@@ -49,7 +49,7 @@ def host_with(telemetry: Telemetry, outcome: object) -> Host:
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 @pytest.mark.parametrize("required", [False, True])
 async def test_owner_of_the_token_is_the_actor(telemetry: Telemetry, kind: str, required: bool) -> None:
-    """This holds for requests and for websockets."""
+    """Requests and websockets have the actor of their token, and only while they run."""
     app = App()
     async with host_with(telemetry, VALID) as host:
         assert await call(HeliographMiddleware(app, host, required=required), {"type": kind}) == []
@@ -58,7 +58,7 @@ async def test_owner_of_the_token_is_the_actor(telemetry: Telemetry, kind: str, 
 
 
 async def test_lifespan_passes(telemetry: Telemetry) -> None:
-    """It has no headers and no actor."""
+    """The lifespan of an application has no headers and no actor."""
     app = App()
     async with host_with(telemetry, VALID) as host:
         await HeliographMiddleware(app, host, required=True)({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ async def test_lifespan_passes(telemetry: Telemetry) -> None:
 
 @pytest.mark.parametrize("authorization", [None, b"Bearer of-another-program", b"Bearer \xff", b"Basic eDp5"])
 async def test_requests_without_a_known_token_pass(telemetry: Telemetry, authorization: bytes | None) -> None:
-    """They have no actor. A request without headers passes, too."""
+    """A request without a token, with one of another program, or without headers has no actor."""
     app = App()
     async with host_with(telemetry, None) as host:
         middleware = HeliographMiddleware(app, host)
@@ -212,7 +212,7 @@ async def test_user_that_cannot_be_read_is_nobody(telemetry: Telemetry) -> None:
 
 
 def test_attributes_of_a_request_come_from_its_scope() -> None:
-    """They are for events that show their request."""
+    """Events that show their request have these attributes."""
     actor = ActorOfScope({"type": "http", "headers": [(b"user-agent", b"a browser")]})
 
     assert actor.attribute("user_agent.original") == "a browser"

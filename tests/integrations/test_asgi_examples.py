@@ -94,7 +94,7 @@ def test_telemetry_of_an_example_arrives(tmp_path: Path, tokens: dict[str, str],
 
 @pytest.mark.parametrize("example", ["fastapi_app", "starlette_app"])
 def test_database_of_tokens_that_fails(tmp_path: Path, example: str) -> None:
-    """It is an error of its own kind, because the token may be good. A revoked token is refused."""
+    """The failure is an error of its own kind, because the token may be good. A revoked token is refused."""
     database = tmp_path / "tokens.db"
     settings = Settings(token_handlers=("database",), token_database=database, secret=(SECRET,))
     with Host(settings) as host:
@@ -130,7 +130,7 @@ def test_database_of_tokens_that_fails(tmp_path: Path, example: str) -> None:
 def test_traceparent_of_an_outsider_changes_nothing(
     tmp_path: Path, tokens: dict[str, str], sampler: str, spans: int
 ) -> None:
-    """It can neither switch our events and spans off, nor force them to be sampled. Baggage is not copied."""
+    """A client can neither switch our events and spans off, nor force them to be sampled. Baggage is not copied."""
     with Receiver() as receiver:
         with running(tmp_path, "starlette_app", receiver, OTEL_TRACES_SAMPLER=f"parentbased_{sampler}") as server:
             headers = {"baggage": "user.id=mallory", "Authorization": f"Bearer {tokens['valid']}"}

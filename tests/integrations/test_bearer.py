@@ -51,7 +51,7 @@ async def test_request_without_token(telemetry: Telemetry, authorization: str | 
 
 
 async def test_token_that_no_handler_recognizes(telemetry: Telemetry) -> None:
-    """It is accepted, without an actor, unless one is required."""
+    """An unknown token is accepted, without an actor, unless one is required."""
     token = await verified(telemetry, None, "Bearer x")
     assert (token.is_sent, token.actor) == (True, None)
     with pytest.raises(Refused) as refused:
@@ -87,7 +87,7 @@ async def test_token_that_cannot_be_verified(telemetry: Telemetry, warnings: pyt
 
 
 async def test_mistakes_of_the_programmer_pass(telemetry: Telemetry) -> None:
-    """They are no matter of the client."""
+    """A wrong plugin is no matter of the client, so the error is raised as it is."""
     async with telemetry.host(Handlers(["no handler"])) as host:
         with pytest.raises(PluginError):
             await verify(host, "Bearer x")

@@ -99,7 +99,7 @@ def tasks(host: Host) -> Iterator[Tasks]:
 
 @pytest.mark.parametrize("protocol", [1, 2])
 def test_sender_is_the_actor(host: Host, protocol: int) -> None:
-    """This holds where the task runs, and nowhere else. The message of nobody has no header, and its task no actor."""
+    """The actor is that of the task, and nothing else's. The message of nobody has no header, and its task no actor."""
     with tasks_of(host, task_protocol=protocol) as tasks:
         with acting_as(ROOT):
             tasks.see.delay()
@@ -131,7 +131,7 @@ def test_eager_task_keeps_the_ambient_actor(tasks: Tasks) -> None:
 
 
 def test_task_may_name_another_actor(tasks: Tasks) -> None:
-    """It calls `set_actor`, with and without a header. The actor ends with the task."""
+    """A task may call `set_actor`, with and without a header. The actor ends with the task."""
 
     def change() -> None:
         set_actor({"id": "set"})
@@ -272,7 +272,7 @@ ACTORS: list[tuple[object, object]] = [
 
 @pytest.mark.parametrize(("actor", "received"), ACTORS)
 def test_part_of_an_actor_that_is_sent(actor: object, received: object) -> None:
-    """It is what may be exported, as JSON can carry it. The worker hashes what is to be hashed."""
+    """A message has what may be exported, as JSON can carry it. The worker hashes what is to be hashed."""
     keys = ("*", "-email", "hidden:drop", "secret:mask", "hashed:hash")
     with tasks_of(Host(Settings(secret=(SECRET,), actor=keys, privacy_key="key"))) as tasks:
         with acting_as(actor):  # type: ignore[arg-type]
@@ -282,7 +282,7 @@ def test_part_of_an_actor_that_is_sent(actor: object, received: object) -> None:
 
 
 def test_actor_that_is_too_large(tasks: Tasks, warnings: pytest.LogCaptureFixture) -> None:
-    """Its id is sent, and what there is room for. An id that is too large is not."""
+    """The id of the actor is sent, and what there is room for. An id that is too large is not."""
     actor = {"bio": "x" * 10_000, "name": "Ada", "id": "root"}
     for each in (actor, {"id": "x" * 10_000}, {"id": "\N{GRINNING FACE}" * 340} | {str(n): "ä" * n for n in range(99)}):
         with acting_as(each):

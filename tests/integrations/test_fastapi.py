@@ -73,7 +73,7 @@ async def test_token_that_is_not_accepted(telemetry: Telemetry, outcome: object,
 
 
 async def test_host_of_the_dependency_comes_first(telemetry: Telemetry) -> None:
-    """Its actor is that of the endpoint, although the middleware found another one."""
+    """The endpoint has the actor of the dependency, although the middleware found another one."""
     async with host_with(telemetry, {"id": "a"}) as host, host_with(telemetry, {"id": "b"}) as other:
         response = await get(app_with(require_token(host=other), host=host))
     assert response.json() == {"id": "b"}
@@ -130,7 +130,7 @@ async def test_mistakes_are_reported() -> None:
 
 @pytest.mark.parametrize("is_wrapped", [False, True])
 async def test_handler_of_unexpected_exceptions(telemetry: Telemetry, is_wrapped: bool) -> None:
-    """It runs outside of every middleware, but inside of what is around the application."""
+    """The handler runs outside of every middleware, but inside of what is around the application."""
     actors: list[Any] = []
 
     async def handle(request: Request, error: Exception) -> Response:

@@ -202,7 +202,7 @@ def test_block_of_acting_as_decides(app: Flask) -> None:
 
 
 def test_route_where_a_library_reads_the_same_environment(telemetry: Telemetry) -> None:
-    """Its request replaces the one of Flask in the environment."""
+    """The request of another library replaces the one of Flask in the environment."""
     app = Flask("orders_app", root_path="/")
     init_app(app, telemetry.host(), request_span=True)
 

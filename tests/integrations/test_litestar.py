@@ -34,7 +34,7 @@ def requests_of(server: Server, token: str, name: str) -> list[int]:
 
 
 def test_each_event_has_the_actor_of_its_request(tmp_path: Path, tokens: list[str]) -> None:
-    """It is tracked in async and sync handlers, background tasks and streams. Events show their routes."""
+    """Async and sync handlers, background tasks and streams track events, which show their routes."""
     require("litestar")
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "integrations.litestar_app:app", "--port", str(port)]

@@ -106,7 +106,7 @@ def test_exceptions(telemetry: Telemetry) -> None:
 
 
 def test_client_that_goes_away_is_no_error(telemetry: Telemetry) -> None:
-    """Its server cancels the request, or raises an `OSError` out of `send`."""
+    """The server of such a client cancels the request, or raises an `OSError` out of `send`."""
 
     async def cancelled(scope: Any, receive: Any, send: Any) -> None:
         raise asyncio.CancelledError
@@ -171,7 +171,7 @@ def test_long_traceparent_is_not_logged(telemetry: Telemetry, warnings: pytest.L
 
 
 def test_span_is_current_until_the_application_returns(telemetry: Telemetry) -> None:
-    """It includes what runs after the response, such as background tasks."""
+    """The span includes what runs after the response, such as background tasks."""
     seen: list[object] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -219,7 +219,7 @@ def test_links(telemetry: Telemetry, headers: list[tuple[bytes, bytes]], number:
 def test_failures_of_a_provider_do_not_reach_the_request(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """They are logged, without their texts."""
+    """Failures are logged, without their texts."""
 
     def broken() -> Any:
         raise LookupError("a secret")

@@ -105,7 +105,7 @@ def test_sampling_cannot_be_forced(tmp_path: Path, framework: str) -> None:
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_instrumentation_that_trusts_traceparent(tmp_path: Path, framework: str) -> None:
-    """Its spans are recorded as the client says. Events are emitted in any case: in the client's trace, as it is theirs to say."""
+    """Spans are recorded as the client says. Events are emitted in any case, in the client's trace."""
     traces, spans = arrived(tmp_path, framework, "instrumented", "always_on")
 
     assert traces == [TRACE] * len(FLAGS)

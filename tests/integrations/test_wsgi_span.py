@@ -121,7 +121,7 @@ def test_where_a_span_records(telemetry: Telemetry) -> None:
 
 
 def test_start_response_is_that_of_the_server(telemetry: Telemetry) -> None:
-    """Its arguments and its result pass, also those of a second call, whose status counts."""
+    """Arguments and result pass unchanged, also those of a second call, whose status counts."""
     started: list[tuple[object, ...]] = []
     written: list[bytes] = []
 
@@ -149,7 +149,7 @@ def test_start_response_is_that_of_the_server(telemetry: Telemetry) -> None:
 
 @pytest.mark.parametrize("content", [[], (b".",), iter([b".", b"."])])
 def test_content_that_cannot_be_closed(telemetry: Telemetry, content: Any) -> None:
-    """It is a list, a tuple or an iterator. The span ends nevertheless, and once."""
+    """The span of a response whose content is a list, a tuple or an iterator ends nevertheless, and once."""
     response = call(telemetry, app_with(content))
     list(response)
     response.close()

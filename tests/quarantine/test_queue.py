@@ -164,7 +164,7 @@ def test_too_many_wait_while_the_quarantine_cannot_be_written(
 def test_handler_of_a_signal_is_refused_in_the_middle_of_an_append(
     store: Quarantine, queue: QuarantineQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its event is emitted. The one that it interrupted is whole."""
+    """The event of the handler is emitted instead. The one that it interrupted is whole."""
     real, refused = Spool.append, []
 
     def interrupted(spool: Spool, line: bytes) -> None:

@@ -112,7 +112,7 @@ def test_result_of_an_upcaster_is_checked_too() -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 2**70, object()])
 def test_value_of_an_upcaster_that_is_no_form_is_rejected(value: object) -> None:
-    """Its form is a text, which is no integer. It was handed to the exporter, or ended the command with a traceback."""
+    """The form of such a value is a text, which is no integer. No value that has no form reaches the exporter."""
 
     @dataclass
     class Wrong(Event, version="2"):
@@ -125,7 +125,7 @@ def test_value_of_an_upcaster_that_is_no_form_is_rejected(value: object) -> None
 
 
 def test_upcaster_may_return_python_values() -> None:
-    """They have the same form as in an event that is tracked."""
+    """Values of an upcaster have the same form as in an event that is tracked."""
 
     @dataclass
     class DatedEvent(Event, version="2"):
@@ -138,7 +138,7 @@ def test_upcaster_may_return_python_values() -> None:
 
 
 def test_protected_values_are_not_checked() -> None:
-    """Their original values are not in the quarantine."""
+    """The original of a masked or hashed value is not in the quarantine."""
 
     @dataclass
     class CardEvent(Event):

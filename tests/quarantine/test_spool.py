@@ -77,7 +77,7 @@ def test_file_is_private(target: Path) -> None:
 
 
 def test_process_that_is_killed_leaves_its_lines(target: Path) -> None:
-    """Its unfinished line is none. Files of processes that live are not touched."""
+    """An unfinished line does not count. Files of processes that live are not touched."""
 
     def work() -> None:
         spool = Spool.create(target)
@@ -96,7 +96,7 @@ def test_process_that_is_killed_leaves_its_lines(target: Path) -> None:
 
 
 def test_child_of_a_fork_does_not_keep_the_file_locked(target: Path) -> None:
-    """It closes the file. The parent's lock holds."""
+    """The child closes the file. The parent's lock holds."""
     own = Spool.create(target)
     own.append(b"mine\n")
 
@@ -122,7 +122,7 @@ def test_child_of_a_fork_does_not_keep_the_file_locked(target: Path) -> None:
 def test_file_that_somebody_may_have_prepared_is_not_used(
     target: Path, prepare: Callable[[Path, Path], object]
 ) -> None:
-    """It stays as it is, and nobody waits for it."""
+    """Such a file stays as it is, and nobody waits for it."""
     elsewhere = target.parent / "elsewhere"
     elsewhere.write_bytes(b"planted\n")
     elsewhere.chmod(0o600)

@@ -95,7 +95,7 @@ def test_file_that_somebody_else_may_have_prepared_is_not_used(quarantine: Quara
 
 
 def test_event_that_is_put_twice_is_kept_once(quarantine: Quarantine) -> None:
-    """It is recognized by its unique id."""
+    """An event is recognized by its unique id."""
     quarantine.put(RECORD)
     quarantine.put(RECORD)
 
@@ -142,7 +142,7 @@ def test_removed_event_is_overwritten_in_the_file(quarantine: Quarantine) -> Non
 
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be one" * 10, None])
 def test_file_of_another_program_is_rejected_and_unchanged(quarantine: Quarantine, content: bytes | None) -> None:
-    """This holds for text and for a database."""
+    """A text and the database of another program are not written to."""
     if content is None:
         with closing(sqlite3.connect(quarantine.path)) as connection:
             connection.execute("create table theirs (x)")
@@ -191,7 +191,7 @@ def test_check_finds_what_would_fail_later(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_missing_file_is_an_error_for_find(quarantine: Quarantine) -> None:
-    """It is reported at the call, and the file is not created."""
+    """The error is raised at the call, and the file is not created."""
     with pytest.raises(QuarantineError, match="the file does not exist"):
         quarantine.find()
     assert not quarantine.path.exists()

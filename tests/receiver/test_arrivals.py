@@ -48,7 +48,7 @@ def test_event_as_span_event() -> None:
 
 
 def test_operation_on_a_token() -> None:
-    """Its body is the result."""
+    """The body of such an arrival is the result of the operation."""
     request = span_request("token.verify", heliograph__token__result="expired", user__id="ada")
 
     [arrival] = arrivals(request)
@@ -64,7 +64,7 @@ def test_other_telemetry_has_no_events() -> None:
 
 
 def test_names_without_the_rest() -> None:
-    """They are those of log records and of spans, since an event usually arrives as a log record, too."""
+    """Names of log records and of spans are enough, since an event usually arrives as a log record, too."""
     assert list(names(log_request("app.a", "", "app.b"))) == ["app.a", "app.b"]
     assert list(names(span_request("token.create", "app.a", uid="u"))) == ["token.create"]
 

@@ -160,7 +160,7 @@ def test_accepted_request_that_cannot_be_kept_is_not_asked_for_again(web: WebTar
 
 @pytest.mark.parametrize("path", ["http://127.0.0.2/v1/logs", "/\xff"])
 def test_odd_paths_are_answered(web: WebTarget, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are not sent to the target."""
+    """A request with an odd path is refused, and not sent to the target."""
     monkeypatch.setattr(http.client.HTTPConnection, "_encode_request", lambda self, request: request.encode("latin-1"))
     with forwarding(web.url) as connection:
         assert post(connection, BODY, path)[0] == 400

@@ -152,7 +152,7 @@ def test_too_many_objects_are_refused(channel: grpc.Channel, kept: Kept, monkeyp
 def test_a_large_request_of_tiny_records_is_refused(
     channel: grpc.Channel, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is not decoded: its objects would take gigabytes. The limit is lower here, because counting takes a while."""
+    """The objects of such a request would take gigabytes, so it is not decoded. The limit is lower here: counting takes a while."""
     monkeypatch.setattr(object_count, "MAX_OBJECTS", 1_000_000)
     records = b"\x12\x00" * 30_000_000
     scope = b"\x12" + _varint(len(records)) + records

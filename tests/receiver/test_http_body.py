@@ -90,7 +90,7 @@ def test_other_bodies_are_refused(status: int, body: bytes, content_type: str, e
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_memory_is_reserved_for_the_decompressed_body(encoding: str) -> None:
-    """It is reserved in blocks, because the size is not known before, and a refusal ends the work."""
+    """Memory is reserved in blocks, because the size is not known before, and a refusal ends the work."""
     compress = gzip.compress if encoding == "gzip" else zlib.compress
     all_bytes = Budget(3_000_000, "no memory")
     memory = RequestMemory(all_bytes, Budget(0, ""))

@@ -28,7 +28,7 @@ LOGS = SIGNALS[0].grpc_method
 
 
 def test_largest_request_has_room_beside_others() -> None:
-    """Its body as it was sent, the decompressed one, and its objects: otherwise many small requests could keep it away for ever."""
+    """Room is kept for a body, the decompressed one, and its objects. Else small requests could keep a large one away for ever."""
     with Memory().request() as small, Memory().request() as large:
         small.reserve_bytes(MAX_ALL_BYTES - 2 * MAX_REQUEST_BYTES)
         small.reserve_objects(MAX_ALL_OBJECTS - MAX_OBJECTS)

@@ -120,7 +120,7 @@ def test_values_of_json_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_records_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are log records, spans with span events, or data points. A metric without any counts as one."""
+    """Log records, spans with span events, and data points count. A metric without any counts as one."""
     empty = ExportMetricsServiceRequest()
     empty.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
     assert [count_items(request) for _, request in RECORDS] == [2, 3, 1]

@@ -231,7 +231,7 @@ def test_odd_http_is_answered(endpoint: str, store: Store, *, status: int, conte
 
 
 def test_response_to_head_has_no_body(endpoint: str) -> None:
-    """It has the headers of an error alone."""
+    """The response has the headers of an error alone."""
     assert raw(endpoint, b"HEAD /v1/logs HTTP/1.1\r\nHost: x\r\n\r\n").endswith(b"\r\n\r\n")
 
 
@@ -320,7 +320,7 @@ def test_response_arrives_before_a_refused_body_was_sent(endpoint: str) -> None:
 
 
 def test_error_has_the_encoding_of_the_request(endpoint: str) -> None:
-    """It is a `Status`, as OTLP says."""
+    """An error is a `Status` in JSON or in protobuf, as OTLP says."""
     assert post(endpoint, b"{", Content_Type=JSON)[1:] == (
         JSON,
         b'{"message": "the body is not an OTLP request: Expecting property name enclosed in double quotes: '
@@ -438,7 +438,7 @@ def test_decompressed_bodies_beyond_the_memory_are_refused_for_now() -> None:
 
 
 def test_client_that_goes_away_disturbs_nobody(endpoint: str, store: Store, capfd: pytest.CaptureFixture[str]) -> None:
-    """It resets the connection in the middle of its request. Nothing is printed."""
+    """A client resets the connection in the middle of its request, and nothing is printed."""
     for sent in (b"POST", head("Content-Length: 500") + b"x"):
         with socket.create_connection(("127.0.0.1", urlsplit(endpoint).port or 0)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset

@@ -138,7 +138,7 @@ def test_file_that_is_locked_for_too_long(store: Store, monkeypatch: pytest.Monk
 
 
 def test_file_of_another_program(store: Store) -> None:
-    """It is not written to, and nothing is acknowledged."""
+    """The file is not written to, and no request is acknowledged."""
     store._file.path.unlink()
     with closing(sqlite3.connect(store._file.path)) as other:
         other.execute("create table mine (a)")
@@ -163,7 +163,7 @@ def test_file_that_is_deleted_is_created_again(store: Store) -> None:
 def test_request_that_waits_too_long_or_is_too_much_is_refused(
     store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch, *, limit: str, value: float, reason: str
 ) -> None:
-    """It is not stored later: its client sends it again. The first one, beside which there is no other, is stored at any size."""
+    """A refused request is not stored later: its client sends it again. The first one, with no other beside it, has any size."""
     monkeypatch.setattr(shared_transactions, limit, value)
     with SharedTransactions(store) as commits:
         first, raised = in_thread(lambda: commits.keep(log_request("app.one")))

@@ -39,7 +39,7 @@ def test_other_texts_are_refused(url: str) -> None:
 
 
 def test_own_port() -> None:
-    """It would be an endless loop."""
+    """A receiver that forwards to its own port would be an endless loop."""
     for host in ("localhost", "LOCALHOST", "127.0.0.1", "127.1", "0.0.0.0", "[::1]", "[::]"):
         assert Target.from_url(f"http://{host}:4318").is_own_port(4318), host
     assert not Target.from_url("http://localhost:4319").is_own_port(4318)

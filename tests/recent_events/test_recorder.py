@@ -164,7 +164,7 @@ def test_thread_ends_with_the_recorder(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_handler_of_a_signal_may_track_while_an_event_is_added(tmp_path: Path) -> None:
-    """It runs in the thread that it interrupts, which holds the lock. The clock is read under the lock."""
+    """The handler runs in the thread that it interrupts, which holds the lock. The clock is read under the lock."""
     calls: list[None] = []
 
     def clock() -> float:

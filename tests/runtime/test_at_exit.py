@@ -158,7 +158,7 @@ os.wait()
 
 @pytest.mark.parametrize(("timeout_millis", "given"), [(400, 200.0), (5000, 4500.0)])
 def test_function_has_time_for_its_last_report(timeout_millis: int, given: float) -> None:
-    """It is given less than the interpreter waits: if it uses up its time, the interpreter still waits for its end."""
+    """The function is given less than the interpreter waits: if it uses up its time, the interpreter still waits for its end."""
     ran = python(
         f"""
 from heliograph.runtime.at_exit import AtExit

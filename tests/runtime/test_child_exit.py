@@ -28,7 +28,7 @@ report(child=child.pid)
 
 @pytest.mark.parametrize("modules", ["multiprocessing.util", "json"], ids=["imported before", "imported after"])
 def test_function_is_called_in_the_child(modules: str) -> None:
-    """It is called in the child, whenever `multiprocessing` is imported."""
+    """The call does not depend on when `multiprocessing` is imported."""
     ran = python(CHILD.format(modules=modules, before="pass"), fresh=True, PYTHONWARNINGS="ignore")
 
     called = [report for report in ran.reports if "pid" in report]

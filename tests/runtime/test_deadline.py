@@ -40,7 +40,7 @@ def test_remaining_time_falls_to_zero_and_not_below() -> None:
 
 @pytest.mark.parametrize("timeout_millis", ["5", None, True, b"5", [], timedelta(seconds=5)])
 def test_timeout_that_is_no_number_is_named(timeout_millis: object) -> None:
-    """It is a mistake of the program, such as a variable of the environment that was not converted."""
+    """A wrong type is a mistake of the program, such as a variable of the environment that was not converted."""
     with pytest.raises(
         TypeError, match="a timeout is a number of milliseconds, such as 5000, not " + re.escape(repr(timeout_millis))
     ):
@@ -48,7 +48,7 @@ def test_timeout_that_is_no_number_is_named(timeout_millis: object) -> None:
 
 
 def test_timeout_that_is_not_a_number() -> None:
-    """It would never pass."""
+    """A deadline of NaN would never pass."""
     with pytest.raises(ValueError, match="not NaN"):
         Deadline(float("nan"))
 
@@ -128,7 +128,7 @@ def test_function_runs_in_the_calling_thread_when_no_thread_can_be_started(monke
 
 
 def test_interrupt_in_the_middle_of_the_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may arrive as an error of the lock that the start waits with. The function is not called a second time, in the calling thread."""
+    """The interrupt may be an error of the lock of the start. The function is not called again, in the calling thread."""
     real, calls = threading.Thread.start, []
 
     def start(thread: threading.Thread) -> None:

@@ -98,7 +98,7 @@ async def async_function() -> None:
 
 
 def test_async_function_cannot_keep_the_context() -> None:
-    """Its coroutine would run in the context of the code that awaits it."""
+    """A coroutine runs in the context of the code that awaits it."""
     with pytest.raises(TypeError, match=r"keep_context\(\) takes a sync function"):
         keep_context(async_function)
 
@@ -115,6 +115,6 @@ def sync_generator() -> Iterator[None]:
 
 @pytest.mark.parametrize("function", [async_generator, sync_generator, partial(sync_generator)])
 def test_generator_cannot_keep_the_context(function: Callable[[], object]) -> None:
-    """Its body would run in the context of the code that iterates it."""
+    """The body of a generator runs in the context of the code that iterates it."""
     with pytest.raises(TypeError, match=r"keep_context\(\) takes a (sync )?function"):
         keep_context(function)

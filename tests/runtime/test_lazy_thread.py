@@ -227,7 +227,7 @@ def test_threads_that_start_it_together_start_one(work: Work) -> None:
 
 
 def test_thread_that_returns_late_does_not_take_the_place_of_the_next_one() -> None:
-    """It gave its place back while it still ran, and another thread was started since."""
+    """A thread may give its place back while it still runs, and another thread be started since."""
     returned, ended = threading.Event(), threading.Event()
     calls = []
 

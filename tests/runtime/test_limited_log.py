@@ -24,7 +24,7 @@ def messages(warnings: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_repeats_are_counted_in_the_next_record(warnings: pytest.LogCaptureFixture) -> None:
-    """It comes a minute later at the earliest, and the count begins again."""
+    """The next record comes a minute later at the earliest, and the count begins again."""
     clock = Clock()
     log = LimitedLog(LOGGER, clock=clock)
 

@@ -90,7 +90,7 @@ def test_call_turns_an_exit_into_an_error_and_the_loop_runs_on(
 
 
 def test_call_on_the_loops_own_thread_is_an_error(background: BackgroundLoop) -> None:
-    """It would wait for itself for ever."""
+    """The thread would wait for itself for ever."""
 
     async def nested() -> None:
         background.call(asyncio.sleep, 0)
@@ -240,7 +240,7 @@ def test_signal_handler_may_submit_in_the_middle_of_a_submission(background: Bac
 
 
 def test_function_is_called_later_in_an_empty_context(background: BackgroundLoop) -> None:
-    """It is no job, so nobody waits for it. One that waits when the loop is stopped is not called."""
+    """Such a function is no job, so nobody waits for it. One that waits when the loop is stopped is not called."""
     called: Future[tuple[str, bool]] = Future()
     never = threading.Event()
     variable.set("of the caller")
@@ -321,7 +321,7 @@ def until_it_waits(thread: threading.Thread) -> None:
 
 
 def test_is_own_thread(background: BackgroundLoop) -> None:
-    """It is True on the loop's thread only; another event loop is not ours."""
+    """The thread of the loop is its own, and that of another event loop is not."""
 
     async def ask() -> bool:
         return background.is_own_thread()
@@ -508,7 +508,7 @@ def test_interrupt_of_a_start_ends_the_loop_that_runs_already(
 def test_interrupt_of_a_start_ends_the_loop_before_it_runs(
     background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its thread begins a moment later, and ends at once."""
+    """The thread of the loop begins a moment later, and ends at once."""
     interrupted = threading.Event()
     real = anyio.run
 
@@ -556,6 +556,6 @@ def test_coroutine_in_place_of_a_function_is_an_error(background: BackgroundLoop
 
 
 def test_sync_function_in_place_of_an_async_one_is_an_error(background: BackgroundLoop) -> None:
-    """It needs no loop."""
+    """A sync function needs no loop, and the message says to call it without."""
     with pytest.raises(TypeError, match=r"len.* is not async; call it without"):
         background.call(len, "abc")  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def test_threads_and_event_loops_that_come_together_run_it_once(background: Back
 
 @pytest.mark.anyio
 async def test_tasks_of_one_loop_run_it_once(background: BackgroundLoop) -> None:
-    """It runs in the event loop of an async caller; the background loop is not started."""
+    """The function runs in the event loop of an async caller; the background loop is not started."""
     work = Work()
     once = once_awaiting(work, background)
 
@@ -211,7 +211,7 @@ async def test_after_a_failed_run_its_caller_is_not_inside_it_any_more(backgroun
 
 @pytest.mark.anyio
 async def test_sync_call_in_the_event_loop_that_runs_it_is_an_error(background: BackgroundLoop) -> None:
-    """It would wait for its own thread; the error says how to avoid it. The run itself goes on."""
+    """The call would wait for its own thread; the error says how to avoid it. The run itself goes on."""
     gate = Gate()
     once = once_awaiting(gate, background)
 

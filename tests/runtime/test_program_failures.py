@@ -21,7 +21,7 @@ class Counter:
 
 
 def test_each_listener_gets_each_failure() -> None:
-    """They do not know of each other."""
+    """Listeners do not know of each other."""
     error = ValueError()
     one, other = Counter(), Counter()
     report(ProgramCode.ACTOR, error)

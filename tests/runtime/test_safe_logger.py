@@ -31,7 +31,7 @@ def logger() -> Iterator[logging.Logger]:
 
 
 def test_record_names_the_line_that_logs(caplog: pytest.LogCaptureFixture) -> None:
-    """It is that of the caller."""
+    """The file and line of a record are those of the caller."""
     logger = SafeLogger(NAME)
     logger.warning("%s", 1)
     logger.error("%s", 2)

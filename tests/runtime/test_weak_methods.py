@@ -28,7 +28,7 @@ def test_method_is_found_as_long_as_its_object_lives() -> None:
 
 
 def test_function_is_not_kept_alive() -> None:
-    """It would keep its module, and all that the module has."""
+    """A function that lives keeps its module, and all that the module has."""
 
     class Owner:
         def method(self) -> None: ...

@@ -58,7 +58,7 @@ def test_table_is_as_new_as_the_package() -> None:
     ],
 )
 def test_attribute_has_its_type(name: str, kind: str, members: tuple[str, ...]) -> None:
-    """It is a scalar, an array, an enum, or the type of the keys below a template."""
+    """A type is a scalar, an array, an enum, or the type of the keys below a template."""
     convention = find(name)
 
     assert isinstance(convention, Convention)
@@ -76,7 +76,7 @@ def test_a_deprecated_attribute_has_its_new_name() -> None:
 
 @pytest.mark.parametrize("name", ["shop.total", "forum.thread.id", "app.tenant.id", "message.length"])
 def test_other_names_are_free(name: str) -> None:
-    """They may have any type."""
+    """A name that the conventions do not reserve may have any type."""
     assert not is_reserved(name)
     assert problem(name, "any") is None
 
@@ -168,7 +168,7 @@ def test_suggestions_are_few_and_current() -> None:
 
 
 def test_a_message_suggests_a_name_below_the_event() -> None:
-    """It does so if the name of the event is known."""
+    """The suggestion is made if the name of the event is known."""
     message = problem("db.cost", "int", event_name="shop.sale") or ""
 
     assert "choose a name outside of it, such as 'shop.sale.cost'" in message

@@ -62,7 +62,7 @@ class FirstElsewhere(Event, namespace="elsewhere"):
 
 
 def test_registry_is_a_mapping_from_class_to_schema() -> None:
-    """Its order is that of registration."""
+    """The order of the classes is that of registration."""
     registry = SchemaRegistry(namespace="app")
     first, second = registry.register(First), registry.register(Second)
 
@@ -150,7 +150,7 @@ def test_unregistered_subclass_has_the_schema_of_its_nearest_ancestor() -> None:
 
 
 def test_subclass_that_is_not_a_dataclass_has_the_fields_of_its_ancestor() -> None:
-    """It has no fields of its own."""
+    """A class statement without `@dataclass` adds no fields."""
 
     class Child(First):
         pass
@@ -240,7 +240,7 @@ def test_class_that_is_registered_during_a_look_up_replaces_the_ancestor(monkeyp
 
 
 def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
-    """Their events are counted together."""
+    """Events of a subclass are counted together, whichever thread looked it up."""
 
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
@@ -260,7 +260,7 @@ def test_threads_that_look_up_a_subclass_share_one_reader() -> None:
 
 
 def test_versions_of_an_event() -> None:
-    """They are found by version, for events of an older version in the quarantine."""
+    """Each version of an event is found, for events of an older version in the quarantine."""
     second = dataclass(type("SecondVersion", (Event,), {"name": "version"}, version="1"))
     registry = SchemaRegistry(namespace="app")
     registry.register(VersionEvent)
@@ -318,7 +318,7 @@ def test_problems_of_several_classes_are_reported_at_once() -> None:
 
 
 def test_fields_named_like_the_actor_are_one_warning(warnings: pytest.LogCaptureFixture) -> None:
-    """It names the class, each field and the name below which they are exported."""
+    """The warning names the class, each field and the name below which they are exported."""
     fields = [("who", Annotated[str, Attribute("user.id")]), ("by", Annotated[str, Attribute("user.name")])]
     cls = make_dataclass("Grant", fields, bases=(Event,), namespace={"name": "grant"})
     registry = SchemaRegistry(namespace="acl")

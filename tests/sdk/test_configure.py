@@ -33,7 +33,7 @@ report(flushed=host.flush(), shut=host.shutdown())
 
 @pytest.mark.parametrize("status", [400, 503])
 def test_flush_is_true_again_when_the_server_recovers(status: int) -> None:
-    """It is False while the server rejects requests, and True for events tracked after it recovered."""
+    """A flush is False while the server rejects requests, and True for events tracked after it recovered."""
     ran = python(
         WITH_SERVER
         + """

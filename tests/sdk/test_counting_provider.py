@@ -16,7 +16,7 @@ LATE = "was emitted after heliograph was shut down, and is lost"
 
 @pytest.mark.parametrize("provider_class", OURS)
 def test_provider_without_a_pipeline_has_nothing_to_deliver(provider_class: type[Ours]) -> None:
-    """Its end can be asked for again."""
+    """The end of such a provider can be asked for again."""
     provider = provider_class(shutdown_on_exit=False)
 
     assert provider.end()

@@ -155,7 +155,7 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_file_that_cannot_be_used_is_an_error(problems: dict[str, list[str]], name: str) -> None:
-    """It is one line with the file and the reason."""
+    """The error is one line with the file and the reason, and without the content."""
     [found] = problems[name]
     assert found.startswith("OTEL_CONFIG_FILE: ")
     assert UNUSABLE[name][1] in found

@@ -102,7 +102,7 @@ def test_port_of_the_other_protocol(
 def test_server_that_is_down_is_not_explained(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is asked once a minute at most, and not over TLS."""
+    """A server is asked once a minute at most, and not over TLS."""
     exporter = export_one(monkeypatch, "otlp_proto_grpc", f"127.0.0.1:{free_port()}", timeout_seconds=1)
     exporter.on_failure()
     explained.GrpcExplanation(TelemetrySignal.LOGS, "https://127.0.0.1:1")()
@@ -111,7 +111,7 @@ def test_server_that_is_down_is_not_explained(
 
 
 def test_exporter_without_a_known_client_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its client is private, and may be another one in a later release."""
+    """The client of an exporter is private, and may be another one in a later release."""
 
     class Exporter:
         """An exporter of a later release."""

@@ -167,7 +167,7 @@ class Exporter:
 
 
 def test_counting_exporter_is_still_that_exporter() -> None:
-    """It is an instance of a subclass with the same name, and has the same arguments and results."""
+    """The counting class is a subclass with the same name, and has the same arguments and results."""
     exporter = counting_exporter(Exporter)(result=Result.SUCCESS)
 
     assert isinstance(exporter, Exporter)

@@ -90,7 +90,7 @@ def test_outbox_of_settings_in_code_is_listed_with_problems_of_the_environment(w
 
 
 def test_outbox_is_not_checked_if_nothing_is_exported(wrong_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not used, and not created."""
+    """An outbox that is not used is not created, either."""
     wrong_environment.unlink()
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
 

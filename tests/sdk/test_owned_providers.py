@@ -52,7 +52,7 @@ def test_script_says_how_much_was_not_delivered_and_to_which_endpoint() -> None:
 
 
 def test_metrics_that_were_not_delivered_are_reported() -> None:
-    """They are snapshots, which have no number."""
+    """Metrics are snapshots, so the report has no number."""
     endpoint = f"http://127.0.0.1:{free_port()}"
     ran = python(
         """

@@ -24,7 +24,7 @@ from scripts import python
 
 
 def test_processor_that_is_added_changes_spans_before_the_outbox(receiver: Receiver, tmp_path: Path) -> None:
-    """It may be added after `configure`, and change spans when they have ended: such processors hide personal data."""
+    """Processors that hide personal data may be added after `configure`, and change spans that have ended."""
     ran = python(
         """
         from opentelemetry import trace
@@ -77,7 +77,7 @@ def test_span_that_is_not_sampled_is_not_missed(sampler: sampling.Sampler) -> No
 
 
 def test_late_span_that_is_not_sampled_is_not_missed() -> None:
-    """It would not have been exported before the end, either."""
+    """Such a span would not have been exported before the end, either."""
     provider = CountingTracerProvider(sampler=RecordOnly(), shutdown_on_exit=False)
 
     provider.get_tracer("tests").start_span("late").end()
@@ -178,7 +178,7 @@ def run_meanwhile(
 
 
 def test_log_processor_that_is_added_while_a_pipeline_is_opened_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may hide personal data, so no record may go past it."""
+    """The processor may hide personal data, so no record may go past it."""
     provider, outbox = direct()
     provider.end()
     thread = run_meanwhile(monkeypatch, provider, lambda: provider.add_log_record_processor(Editing()))
@@ -191,7 +191,7 @@ def test_log_processor_that_is_added_while_a_pipeline_is_opened_gets_all(monkeyp
 
 
 def test_record_is_late_if_its_pipeline_has_ended_while_it_was_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not go to the outbox, which nobody empties any more."""
+    """A late record does not go to the outbox, which nobody empties any more."""
     provider, outbox = direct()
     thread = run_meanwhile(monkeypatch, provider, provider.end)
 

@@ -44,7 +44,7 @@ def pipeline(processor: Callable[..., object], *exporters: Any) -> Pipeline:
 
 
 def test_flush_of_a_log_provider_reports_a_failed_export() -> None:
-    """It is True while exports succeed, False once after one that failed, and then True again."""
+    """A flush is True while exports succeed, False once after one that failed, and then True again."""
     exporter = counting_exporter(Logs)()
     provider = CountingLoggerProvider(shutdown_on_exit=False)
     provider.open(pipeline(CountingBatchLogRecordProcessor, exporter))
@@ -105,7 +105,7 @@ def test_reader_that_holds_a_port_stays() -> None:
 
 
 def test_flush_without_time_for_metrics_is_no_error() -> None:
-    """It returns False: whoever flushed before has used up the time, such as an outbox whose server is down."""
+    """The flush returns False: an outbox whose server is down, for example, may have used up the time before."""
     provider = CountingMeterProvider(shutdown_on_exit=False)
     provider.open(Pipeline(parts=(InMemoryMetricReader(),), exports=()))
     provider.get_meter("tests").create_observable_gauge("waiting", [lambda _: []])

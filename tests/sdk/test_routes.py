@@ -52,7 +52,7 @@ def test_owner_of_each_provider(tmp_path: Path) -> None:
 
 
 def test_configure_logs_one_line(tmp_path: Path) -> None:
-    """It has level INFO, and names the place and the owner of each signal, without credentials."""
+    """The line has level INFO, and names the place and the owner of each signal, without credentials."""
     environ = {
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_METRICS_EXPORTER": "none",
@@ -83,7 +83,7 @@ def test_standard_error_of_a_script_stays_clean(tmp_path: Path) -> None:
 
 
 def test_line_of_datasettes_plugin(tmp_path: Path) -> None:
-    """It names a sibling by its distribution. A dormant plugin says so, and imports no SDK."""
+    """The line names a sibling by its distribution. A dormant plugin says so, and imports no SDK."""
     start = "import asyncio; from datasette.app import Datasette; asyncio.run(Datasette(memory=True).invoke_startup())"
     alone = {"DATASETTE_LOAD_PLUGINS": "heliograph"}
 

@@ -49,7 +49,7 @@ def test_all_three_signals_arrive(receiver: Receiver) -> None:
 
 
 def test_provider_that_is_set_stays() -> None:
-    """It gets the events, without a warning; only the missing providers are created."""
+    """The program's own provider gets the events, without a warning; only the missing providers are created."""
     ran = python(
         """
 import logging, warnings
@@ -294,7 +294,7 @@ def test_spans_stay_with_the_provider_of_somebody_else(tmp_path: Path) -> None:
 
 
 def test_outbox_is_not_used_for_logs_that_otlp_does_not_export(tmp_path: Path) -> None:
-    """It sends OTLP, so it cannot replace another exporter."""
+    """An outbox sends OTLP, so it cannot replace another exporter."""
     outbox = str(tmp_path / "outbox")
 
     ran = python(

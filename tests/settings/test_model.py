@@ -97,7 +97,7 @@ def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_empty_variable_counts_as_not_set_except_for_the_actor() -> None:
-    """This is what OpenTelemetry's specification says. An empty list of the actor's keys has a meaning: export none."""
+    """OpenTelemetry's specification says so. An empty list of the actor's keys has a meaning: export none."""
     settings = Settings.from_env({variable_name(name): "" for name in FIELDS})
 
     assert settings == dataclasses.replace(Settings(), actor=())
@@ -280,7 +280,7 @@ def test_any_configuration_gives_settings_or_a_settings_error(config: dict[str, 
 
 
 def test_misspelt_variable_causes_a_warning(warnings: pytest.LogCaptureFixture) -> None:
-    """It is not an error, because another program may use the same prefix."""
+    """An unknown variable is not an error, because another program may use the same prefix."""
     Settings.from_env(
         {"HELIOGRAPH_NAMESPCE": "x", "HELIOGRAPH_NAMESPACE": "shop", "HELIOGRAPH_BACKENDS": "y", "HELIOGRAPH_": "z"}
     )

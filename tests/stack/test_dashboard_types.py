@@ -35,7 +35,7 @@ def checked(directory: Path, *dashboards: str) -> subprocess.CompletedProcess[st
 
 
 def test_dashboards_have_the_types_of_grafana(tmp_path: Path) -> None:
-    """This holds for every dashboard and backend: the variables, the panels with their options, and the queries."""
+    """The variables, the panels with their options, and the queries of every dashboard and backend are checked."""
     found = schemas(OrderPlaced, ShopOpened)
     texts = [text for backends in BACKENDS.values() for text in dashboard_files(found, backends).values()]
 

@@ -177,7 +177,7 @@ def test_data_sources_have_the_documented_settings(path: Path) -> None:
 
 
 def test_the_provider_has_the_documented_settings() -> None:
-    """It reads the folder that the dashboards are mounted at."""
+    """The provider reads the folder that the dashboards are mounted at."""
     jsonschema.Draft202012Validator(DASHBOARD_PROVIDERS).validate(yaml.safe_load(PROVIDERS.read_text()))
 
 
@@ -219,7 +219,7 @@ def test_there_is_no_secret(path: Path) -> None:
 
 @both
 def test_links_to_dashboards_lead_to_ours(path: Path) -> None:
-    """Their uid and their variable exist."""
+    """The dashboard and the variable of each link exist."""
     dashboards = {
         dashboard["uid"]: dashboard for dashboard in map(json.loads, (file.read_text() for file in DASHBOARDS))
     }
@@ -231,7 +231,7 @@ def test_links_to_dashboards_lead_to_ours(path: Path) -> None:
 
 
 def test_query_for_the_events_of_a_trace_in_loki_parses() -> None:
-    """It has the syntax of LogQL, with an id in place of the variable."""
+    """The query has the syntax of LogQL, with an id in place of the variable."""
     query = sources(OF_GRAFANA)["tempo"]["jsonData"]["tracesToLogsV2"]["query"]
 
     assert syntax_errors([("logql", query.replace("$${__trace.traceId}", "4bd8d8fa9b1badc6728815c34d1682d3"))]) == []

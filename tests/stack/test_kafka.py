@@ -102,7 +102,7 @@ def send_to_each_partition(node: KafkaNode, name: str) -> None:
 
 
 def test_alert_for_records_that_wait_in_kafka_is_caused_by_a_backend_that_is_away(node: KafkaNode) -> None:
-    """It fires some minutes later, so it is pending here."""
+    """The alert fires some minutes later, so it is pending here. All records arrive in the end."""
     node.victorialogs.stop()
     number = 0
 
@@ -120,7 +120,7 @@ def test_alert_for_records_that_wait_in_kafka_is_caused_by_a_backend_that_is_awa
 
 
 def test_a_message_that_is_no_otlp_stops_no_partition(node: KafkaNode, tmp_path: Path) -> None:
-    """It is skipped, and the events behind it arrive."""
+    """The message is skipped, and the events behind it arrive."""
     raw = tmp_path / "raw.yaml"
     raw.write_text("exporters: {kafka: {logs: {topic: otlp_logs, encoding: raw}}}")
     skipped = node.consumer.log.read_text().count("failed to unmarshal")

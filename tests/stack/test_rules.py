@@ -56,7 +56,7 @@ def test_rules_read_metrics_and_attributes_that_exist() -> None:
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
 def test_each_alert_says_what_to_do(alert: dict[str, Any]) -> None:
-    """It has a severity, a summary with the name of what failed, and an action, and the README lists it."""
+    """An alert has a severity, a summary with the name of what failed, and an action, and the README lists it."""
     assert alert["labels"]["severity"] in {"warning", "critical"}
     assert alert["annotations"].keys() == {"summary", "action"}
     assert f"`{alert['alert']}`" in (CONFIG / "README.md").read_text()

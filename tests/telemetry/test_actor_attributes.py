@@ -151,7 +151,7 @@ def test_setting_decides_which_keys_are_exported(keys: tuple[str, ...], exported
 
 
 def test_key_with_a_privacy_is_exported_protected() -> None:
-    """This holds for known and other keys; `drop` excludes the key."""
+    """A privacy counts for known and for other keys; `drop` excludes the key."""
     policy = PrivacyPolicy(key="k")
 
     attributes = put(ROOT, "id:hash", "name:mask", "team:mask", "email:drop", policy=policy)
@@ -221,7 +221,7 @@ def test_secrets_are_never_exported(keys: tuple[str, ...]) -> None:
     ids=repr,
 )
 def test_secrets_inside_an_actor_are_never_exported(nested: object) -> None:
-    """They may be in dicts and in lists, at any depth; the values beside them are exported."""
+    """A secret may be in dicts and in lists, at any depth; the values beside it are exported."""
     attributes = put({"id": 1, "sessions": nested, "roles": nested}, "*")
 
     assert "secret" not in str(attributes)
@@ -233,21 +233,21 @@ def test_secrets_inside_an_actor_are_never_exported(nested: object) -> None:
 
 @pytest.mark.parametrize(("token_id", "is_exported"), [("t1", True), ("t" * 10_000, False), (7, False)])
 def test_id_of_the_token_is_a_short_text(token_id: object, is_exported: bool) -> None:
-    """It is exported whatever keys the setting allows, so anything else would be a way around the setting."""
+    """The id is exported whatever keys the setting allows, so anything else would be a way around the setting."""
     attributes = put({"id": "root", "token_id": token_id}, "id")
 
     assert attributes == {"user.id": "root", **({"heliograph.token.id": token_id} if is_exported else {})}
 
 
 def test_actor_that_is_not_a_mapping_is_exported_as_an_id() -> None:
-    """It identifies the user better than nothing."""
+    """A name or a number identifies the user better than nothing."""
     assert put("root", "*") == {"user.id": "root"}
     assert put(7, "*") == {"user.id": "7"}
     assert put("root") == {}
 
 
 def test_any_mapping_is_an_actor() -> None:
-    """Its class does not matter."""
+    """A mapping of any class is read as a dict is."""
     assert put(MappingProxyType({"id": "root", "token": "t"}), "*") == {"user.id": "root"}
 
 
@@ -260,7 +260,7 @@ def test_keys_that_are_not_strings_are_not_exported() -> None:
 
 
 def test_key_whose_own_code_fails_is_not_exported() -> None:
-    """Its `__hash__` is called when the dict is made, and never again."""
+    """The `__hash__` of a key is called when the dict is made, and never again."""
 
     class Key:
         calls = 0
@@ -311,7 +311,7 @@ def test_mapping_whose_own_code_fails_is_not_exported(
 
 
 def test_endless_mapping_is_read_up_to_a_limit() -> None:
-    """Its first keys are exported."""
+    """The first keys of such a mapping are exported."""
 
     class Endless(Mapping[str, object]):
         def __getitem__(self, key: str) -> object:

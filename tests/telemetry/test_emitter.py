@@ -73,7 +73,7 @@ def test_event_is_a_log_record_with_an_event_name(telemetry: Telemetry) -> None:
 
 
 def test_version_of_the_schema_is_an_attribute(telemetry: Telemetry) -> None:
-    """It is omitted if the class declares none."""
+    """The attribute is omitted if the class declares no version."""
 
     @dataclass
     class VersionedEvent(Event, version="2"):
@@ -119,7 +119,7 @@ def test_log_signal_only(telemetry: Telemetry) -> None:
     ],
 )
 def test_timestamp_is_exactly_when_the_event_was_created(telemetry: Telemetry, created: dt.datetime) -> None:
-    """It is exact to the microsecond, in any time zone, up to the limits of OTLP."""
+    """The timestamp is exact to the microsecond, in any time zone, up to the limits of OTLP."""
     with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(created=created))
 
@@ -319,7 +319,7 @@ def test_event_class_without_actor_and_time_is_emitted(telemetry: Telemetry) -> 
 
 
 def test_event_with_none_as_its_time_has_no_time_as_text(telemetry: Telemetry) -> None:
-    """It is absent, as every other `None`. The timestamp is the time of the call."""
+    """The attribute is absent, as for every other `None`. The timestamp is the time of the call."""
     before = time.time_ns()
     with telemetry.host(PLUGIN) as host:
         host.track(AnythingEvent(created=None))  # type: ignore[arg-type]
@@ -402,7 +402,7 @@ def test_missing_provider_is_intended_where_telemetry_is_disabled(
 
 
 def test_no_op_provider_causes_no_warning(warnings: pytest.LogCaptureFixture) -> None:
-    """It was set on purpose, to switch telemetry off."""
+    """A provider that does nothing was set on purpose, to switch telemetry off."""
     host = Host(
         Settings(), plugins=[PLUGIN], logger_provider=NoOpLoggerProvider(), tracer_provider=NoOpTracerProvider()
     )
@@ -512,7 +512,7 @@ class GreetedEvent(Event):
 def test_property_with_an_attribute_of_the_actor_is_below_the_event(
     telemetry: Telemetry, actor: dict[str, object] | None, expected: dict[str, object]
 ) -> None:
-    """Its name does not depend on the keys that the actor has."""
+    """The name of the property does not depend on the keys that the actor has."""
     with telemetry.host(Registrar(GreetedEvent)) as host:
         host.track(GreetedEvent(user="ada", by="bot", actor=actor))
 

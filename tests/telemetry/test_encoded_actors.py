@@ -90,7 +90,7 @@ def test_bytes_are_those_of_the_attributes(actor_filter: ActorFilter, actor: dic
     ],
 )
 def test_common_actors_are_encoded(actor: dict[str, Any]) -> None:
-    """They need no attributes."""
+    """The quick way makes no attributes, and gives the bytes that the attributes would have."""
     found = encoded(FILTERS["all"], actor)
 
     assert found is not None

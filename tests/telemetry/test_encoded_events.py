@@ -114,7 +114,7 @@ def test_common_event_needs_no_attributes(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_invalid_event_is_encoded_with_its_violations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are found while it is encoded, and described once."""
+    """Violations are found while the event is encoded, and described once."""
     seen = is_encoded(monkeypatch)
     provider, outbox = direct()
     message = record(emitter_of(provider), outbox, Shipped("x", more={"": 1}))  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ def event_in_span(settings: Settings, tracers: TracerProvider, event: Any) -> tu
     ids=["actor", "texts", "dict", "invalid", "surrogates", "many", "overflow"],
 )
 def test_span_event_is_the_same(event: Any) -> None:
-    """It shares the bytes of the log record if its span goes to an outbox alone."""
+    """The span event shares the bytes of the log record if its span goes to an outbox alone."""
     settings = Settings(actor=("*",))
     shared, copied = (event_in_span(settings, each, event) for each in (recording(), TracerProvider()))
     assert shared[:2] == copied[:2]

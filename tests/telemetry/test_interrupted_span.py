@@ -39,7 +39,7 @@ class Interrupting:
 
 
 def test_event_of_a_handler_that_interrupts_its_span(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
-    """Its log record is emitted. That its span event is not is logged and counted, and the interrupted event is complete."""
+    """The log record of the handler is emitted. The missing span event is logged and counted, and the interrupted event is complete."""
     with telemetry.host(events=[Tick]) as host, telemetry.tracer.start_as_current_span("request") as span:
         events = Interrupting(lambda: host.track(Tick()))
         span._events = events  # type: ignore[attr-defined]
@@ -52,7 +52,7 @@ def test_event_of_a_handler_that_interrupts_its_span(telemetry: Telemetry, warni
 
 
 def test_span_that_another_thread_has_locked_is_not_interrupted(telemetry: Telemetry) -> None:
-    """It is free in a moment."""
+    """A span that another thread has locked is free in a moment."""
     found = []
     with telemetry.tracer.start_as_current_span("request") as span:
 

@@ -105,7 +105,7 @@ async def test_off_emits_the_event_unchecked(telemetry: Telemetry, how: str) -> 
 @HOW
 @pytest.mark.anyio
 async def test_warn_emits_the_event_with_its_violations(telemetry: Telemetry, how: str) -> None:
-    """They are in an attribute of the log record and of the span event, and are counted by kind."""
+    """The log record and the span event have the violations in an attribute, which are counted by kind."""
     plugin = Shop()
     with telemetry.tracer.start_as_current_span("work"):
         await track(telemetry, how, BAD, plugin, settings("warn"))
@@ -169,7 +169,7 @@ def test_valid_event_is_emitted_with_every_setting(telemetry: Telemetry, validat
 
 
 def test_unregistered_subclass_is_a_violation(telemetry: Telemetry) -> None:
-    """It is emitted under the name of its ancestor, but its class was not declared."""
+    """The event would have the name of its ancestor, but its own class was not declared."""
     event = LargeOrderEvent(number=1, customer="Ada", lines=[])
     with telemetry.host(Shop(), settings=settings("strict")) as host, pytest.raises(InvalidEvent) as caught:
         host.track(event)
@@ -194,7 +194,7 @@ def test_event_that_cannot_be_put_into_the_quarantine_is_emitted(
 
 
 def test_no_log_line_contains_a_value(telemetry: Telemetry, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """This holds with any setting."""
+    """No setting of the validation makes a log line quote an event."""
     caplog.set_level(logging.DEBUG)
     for validation in ("off", "warn", "quarantine"):
         with telemetry.host(Shop(), settings=settings(validation, tmp_path / "aside.db")) as host:
@@ -289,7 +289,7 @@ def test_violations_are_logged_once_for_each_class_and_kind(
 def test_time_without_a_zone_is_reported_and_emitted(
     telemetry: Telemetry, tmp_path: Path, warnings: pytest.LogCaptureFixture, validation: Validation
 ) -> None:
-    """It is never refused and never put into the quarantine; the time is taken for UTC."""
+    """Such an event is never refused and never put into the quarantine; its time is taken for UTC."""
     settings = Settings(validation=validation, quarantine=tmp_path / "q.db", secret=("x",))
     with telemetry.host(Registrar(LoggedEvent, OtherLoggedEvent), settings=settings) as host:
         for _ in range(3):

@@ -181,7 +181,7 @@ def test_a_longer_limit_applies_to_the_actor(warnings: pytest.LogCaptureFixture)
 def test_objects_without_limits_have_those_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, read: Callable[[object], Limits]
 ) -> None:
-    """They are of an older SDK, or of another one. What is no number counts as not set."""
+    """An older SDK, or another one, has no limits to read. What is no number counts as not set."""
     assert read(object()) == Limits()
     monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "12")
     monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")

@@ -77,7 +77,7 @@ def test_counters_begin_at_zero(telemetry: Telemetry) -> None:
 
 
 def test_renamed_event_begins_at_zero_under_both_names(telemetry: Telemetry) -> None:
-    """It is emitted under both."""
+    """Both names have a series, because the event is emitted under both."""
 
     @dataclass
     class MovedEvent(Event, deprecated=Deprecated(renamed_to="app.gone", emit_both=True)):
@@ -126,7 +126,7 @@ def test_one_provider_has_one_metrics_object() -> None:
 
 
 def test_unused_provider_is_freed() -> None:
-    """Its metrics do not keep it alive."""
+    """The metrics of a provider do not keep it alive."""
     provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     metrics_of(Providers(meter_provider=provider)).events.add("app.first")
     provider.shutdown()
@@ -257,7 +257,7 @@ def test_global_provider_and_no_provider_are_the_same_key(monkeypatch: pytest.Mo
 
 
 def test_threads_that_ask_at_once_get_one_object(telemetry: Telemetry) -> None:
-    """It is made once, although making it takes time."""
+    """The object is made once, although making it takes time."""
     barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
 
     def make(meter: object) -> object:
@@ -275,7 +275,7 @@ def test_threads_that_ask_at_once_get_one_object(telemetry: Telemetry) -> None:
 
 
 def test_provider_may_need_the_metrics_while_they_are_made() -> None:
-    """Its code may make a host, or be interrupted by the handler of a signal that does. All get the same object."""
+    """A provider may make a host, or be interrupted by the handler of a signal that does. All get the same object."""
     found: list[object] = []
 
     class Nested(NoOpMeterProvider):

@@ -80,7 +80,7 @@ report(flushed=[host.flush(), host.flush()])
 
 
 def test_flush_reports_a_loss_once(telemetry: Telemetry) -> None:
-    """It is True again for what happened since, and a host that has tracked nothing has lost nothing."""
+    """A flush is True again for what happened since, and a host that has tracked nothing has lost nothing."""
     with host_with(Signal.LOG, tracer_provider=telemetry.tracer_provider) as host:
         assert host.flush()
         host.track(Happened())
@@ -141,7 +141,7 @@ def test_nothing_is_lost_where_telemetry_is_disabled(
 
 
 def test_child_process_does_not_report_the_losses_of_its_parent() -> None:
-    """Its flush answers for its own events."""
+    """A flush answers for the events of its own process."""
     ran = python(
         """
 host = Host(plugins=[Plugin()])
@@ -184,7 +184,7 @@ def test_warning_says_how_to_have_none(
     ],
 )
 def test_advice_for_a_host(environ: dict[str, str], expected: str) -> None:
-    """It names `configure`, and the variable that would have an effect there."""
+    """The advice names `configure`, and the variable that would have an effect there."""
     assert expected in advice_for_host(environ)
     assert "heliograph.configure()" in advice_for_host(environ)
 

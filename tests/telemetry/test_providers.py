@@ -85,7 +85,7 @@ def no_tracers_of(provider: Any) -> Iterator[None]:
 
 
 def test_event_of_a_signal_handler_that_interrupts_get_tracer(telemetry: Telemetry) -> None:
-    """It becomes a span, as each event."""
+    """The event of the handler becomes a span, as each event."""
 
     @dataclass
     class Tick(Event):
@@ -149,7 +149,7 @@ def test_provider_gets_a_timeout_above_zero_at_the_deadline() -> None:
 
 
 def test_provider_that_was_passed_in_is_set(telemetry: Telemetry) -> None:
-    """This holds for each of the three signals."""
+    """Each of the three signals has the provider that was passed in."""
     providers = Providers(**telemetry.providers)
 
     assert (providers.has_traces(), providers.has_logs(), providers.has_metrics()) == (True, True, True)

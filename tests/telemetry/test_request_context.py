@@ -73,7 +73,7 @@ def test_nothing_is_exported_by_default(telemetry: Telemetry) -> None:
 
 
 def test_log_records_and_span_events_have_the_attributes(telemetry: Telemetry) -> None:
-    """They are beside those of the actor. An actor that the code names changes nothing about the request."""
+    """The attributes of the request are beside those of the actor. An actor that the code names changes nothing about the request."""
     with host_with(telemetry) as host, acting_as(Request()), telemetry.tracer.start_as_current_span("s"):
         with acting_as({"id": "root"}):
             host.track(OrderEvent(total=1))
@@ -104,7 +104,7 @@ def test_outside_of_requests_there_are_none(telemetry: Telemetry) -> None:
 
 
 def test_innermost_request_decides(telemetry: Telemetry) -> None:
-    """It is kept in a thread with a copy of the context. A block in a generator does not apply to the caller."""
+    """The request is kept in a thread with a copy of the context. A block in a generator does not apply to the caller."""
 
     def rows() -> Iterator[int]:
         with acting_as(Request({**VALUES, "url.path": "/inner"})):
@@ -144,7 +144,7 @@ def test_attribute_of_a_class_means_its_own(telemetry: Telemetry) -> None:
 
 
 def test_event_in_the_quarantine_keeps_them(telemetry: Telemetry, tmp_path: Path) -> None:
-    """They are of the request that it was tracked in, and are there when it is replayed elsewhere."""
+    """The attributes are those of the request that the event was tracked in, and are there when it is replayed elsewhere."""
     path = tmp_path / "aside.db"
     with host_with(telemetry, validation="quarantine", quarantine=path) as host:
         with acting_as(Request()):
@@ -206,7 +206,7 @@ def test_request_that_fails_costs_its_attributes_alone(
 
 
 def test_unknown_names_are_an_error() -> None:
-    """It lists the names that there are."""
+    """The error lists the names that there are."""
     message = (
         r"HELIOGRAPH_CONTEXT: 'url\.query' must not contain 'url\.query'; the names are client\.address, http\.request"
     )

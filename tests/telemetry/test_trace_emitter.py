@@ -64,7 +64,7 @@ def test_event_is_no_span_event_twice_with_the_bridge_of_opentelemetry(
 
 
 def test_span_event_may_only_refer_to_the_log_record(telemetry: Telemetry) -> None:
-    """It has the same unique id, and the name for backends that cannot search for names of span events."""
+    """The span event has the same unique id, and the name for backends that cannot search for names of span events."""
     with (
         telemetry.host(PLUGIN, settings=Settings(span_event="reference")) as host,
         telemetry.tracer.start_as_current_span("request"),

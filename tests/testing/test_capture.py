@@ -63,7 +63,7 @@ def test_events_are_typed_objects_with_their_attributes(host: Host) -> None:
 
 
 def test_event_with_two_names_is_there_once(telemetry: Telemetry) -> None:
-    """It is emitted under both, and captured by the name of its class."""
+    """An event that is emitted under both names is captured by the name of its class."""
 
     @dataclass
     class Renamed(Event, deprecated=Deprecated(renamed_to="app.block_user", emit_both=True)):
@@ -166,7 +166,7 @@ def test_assert_tracked_returns_the_event(host: Host) -> None:
 
 
 def test_message_of_a_failed_assertion_lists_the_events(host: Host) -> None:
-    """It says what was looked for, and what there is."""
+    """The message says what was looked for, and what there is."""
     with capture(host) as captured:
         with pytest.raises(AssertionError, match=r"no event OtherEvent\(\) was tracked; no event was tracked at all"):
             captured.assert_tracked(OtherEvent)
@@ -186,7 +186,7 @@ def test_message_of_a_failed_assertion_lists_the_events(host: Host) -> None:
 
 @pytest.mark.parametrize("value", ["ban-user", None, 1, BanUserEvent(username="alice")])
 def test_event_class_that_is_none_is_an_error(host: Host, value: Any) -> None:
-    """Its message names the argument, also if no event was tracked."""
+    """The message names the argument, also if no event was tracked."""
     with capture(host) as captured:
         pass
     for method in (captured.assert_tracked, captured.assert_not_tracked, captured.of):

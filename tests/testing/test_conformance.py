@@ -50,7 +50,7 @@ def problems(host: Host, workload, **kwargs) -> list[str]:
 
 
 def test_workload_that_conforms(host: Host) -> None:
-    """Its events and tokens are returned."""
+    """The events and tokens of the workload are returned."""
 
     def workload() -> None:
         host.track(OrderEvent(number=1))
@@ -111,7 +111,7 @@ def test_forbidden_value_in_a_body() -> None:
 
 
 def test_subclass_that_is_not_registered(host: Host) -> None:
-    """It has the schema of its ancestor, and no contract of its own."""
+    """A subclass has the schema of its ancestor, and no contract of its own."""
     found = problems(host, lambda: host.track(SpecialRefundEvent()), unused=[OrderEvent, RefundEvent])
 
     assert found == [f"emitted and not registered: {__name__}.SpecialRefundEvent"]

@@ -12,7 +12,7 @@ from heliograph.tokens.actions import CORE_ACTIONS, Action
 
 
 def test_actions_and_abbreviations_are_those_of_datasettes_core() -> None:
-    """They are the same, so that `_r` means the same in both hosts."""
+    """A restriction `_r` means the same in both hosts."""
     datasette = Datasette(memory=True)
     asyncio.run(datasette.invoke_startup())
 

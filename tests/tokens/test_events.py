@@ -13,7 +13,7 @@ from heliograph.tokens.events import TOKEN_EVENTS, TokenCreated, TokenEvent, cre
 
 
 def test_names_on_the_wire() -> None:
-    """They are in heliograph's own namespace, whatever namespace the program has."""
+    """Events about tokens are in heliograph's own namespace, whatever namespace the program has."""
     registry = SchemaRegistry(namespace="app")
     registry.register_own(TOKEN_EVENTS)
 

@@ -34,7 +34,7 @@ class MethodIsNoFunction(OwnBaseClass):
     "handler", [TokenHandler(), SignedTokenHandler(), datasette.tokens.SignedTokenHandler(), OwnBaseClass()]
 )
 def test_object_with_the_two_methods_is_a_token_handler(handler: object) -> None:
-    """Its base class does not matter."""
+    """The base class of a handler does not matter."""
     assert is_token_handler(handler)
 
 

@@ -111,7 +111,7 @@ def test_creation_that_fails_has_a_span_with_the_error_and_no_event(host: Host, 
 
 
 def test_token_that_was_used_to_change_another_one_is_named_too(host: Host, telemetry: Telemetry) -> None:
-    """It answers what a leaked token did."""
+    """The event tells what a leaked token was used for."""
     used, changed = (host.call(tokens.issue, host, name) for name in ("admin", "alice"))
     with acting_as(host.call(host.verify_token, used.token)):
         host.call(tokens.revoke, host, changed.id)
@@ -162,7 +162,7 @@ async def _forget(host: Host, token: str) -> None:
 
 
 def test_event_of_a_verification_has_the_trace_of_the_request(host: Host, telemetry: Telemetry) -> None:
-    """It is tracked later, but in the context of the request."""
+    """The event is tracked later, but in the context of the request."""
     token = host.call(host.create_token, "alice")
     with telemetry.tracer.start_as_current_span("request") as span:
         host.call(host.verify_token, token)
@@ -266,7 +266,7 @@ def test_restricting_is_no_event(host: Host, telemetry: Telemetry) -> None:
 
 
 def test_first_use_is_an_event_once_among_hosts(tmp_path: Path, telemetry: Telemetry) -> None:
-    """They share a file, and verify the same token at the same time."""
+    """Hosts that share a file may verify the same token at the same time."""
     settings = Settings(
         secret=(SECRET,), token_handlers=("database",), token_database=tmp_path / "tokens.db", token_cache_seconds=0
     )

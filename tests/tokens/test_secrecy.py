@@ -114,7 +114,7 @@ def test_no_secret_leaves_the_process(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """It is in no telemetry, log, `repr`, error, traceback (without local variables), output, or file."""
+    """A secret is in no telemetry, log, `repr`, error, traceback (without local variables), output, or file."""
     caplog.set_level(logging.DEBUG)
     workload = Workload(host, random.Random(14))
 
@@ -182,7 +182,7 @@ def bad_texts(host: Host) -> Iterator[str]:
 
 
 def test_bad_text_has_a_result(host: Host, telemetry: Telemetry) -> None:
-    """It is rejected or not recognized. No other exception is raised, and each has one verdict that is no error."""
+    """Bad text is rejected or not recognized. No other exception is raised, and each has one verdict that is no error."""
     texts = list(bad_texts(host))
 
     async def verify_all() -> None:
@@ -205,7 +205,7 @@ def test_bad_text_has_a_result(host: Host, telemetry: Telemetry) -> None:
 
 @pytest.mark.parametrize("lifetime", [-1, -(10**400), 10**400, 0])
 def test_lifetime_of_any_size_in_a_signed_token_has_a_result(host: Host, lifetime: int) -> None:
-    """It is over, or endless. 0 is no limit, as in Datasette."""
+    """A lifetime is over, or endless. 0 is no limit, as in Datasette."""
     token = "dstok_" + host.sign({"a": "root", "t": 1_000_000, "d": lifetime}, namespace=NAMESPACE)
 
     if lifetime < 0:

@@ -54,7 +54,7 @@ async def test_host_without_plugins_creates_signed_tokens(telemetry: Telemetry) 
 
 
 async def test_handler_is_chosen_by_its_name(telemetry: Telemetry) -> None:
-    """It gets the host and every argument, and no other handler is called."""
+    """The chosen handler gets the host and every argument, and no other handler is called."""
     first, second = Prefixed("first"), Prefixed("second")
     restrictions = TokenRestrictions().allow_all("view-instance")
     async with telemetry.host(Handlers([first, second])) as host:
@@ -77,7 +77,7 @@ async def test_unknown_handler_name_is_an_error_that_lists_the_names(telemetry: 
 
 
 async def test_handler_without_a_name_does_not_hide_the_others(telemetry: Telemetry) -> None:
-    """It cannot be chosen by name, but the handlers after it can."""
+    """Such a handler cannot be chosen by name, but the handlers after it can."""
 
     class Nameless:
         async def create_token(self, datasette, actor_id, *, expires_after=None, restrictions=None):

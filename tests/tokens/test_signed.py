@@ -171,7 +171,7 @@ def test_token_expires_after_its_last_second() -> None:
 
 
 def test_token_without_a_lifetime_never_expires() -> None:
-    """Its actor has no `token_expires`."""
+    """The actor of such a token has no `token_expires`."""
     clock = Clock()
     handler = SignedTokenHandler(clock)
     token = create(handler=handler)
@@ -268,7 +268,7 @@ def test_token_of_another_namespace_is_rejected() -> None:
 )
 @pytest.mark.parametrize("ttl", [None, 60])
 def test_payload_that_the_handler_does_not_write_is_malformed(payload: object, ttl: int | None) -> None:
-    """It is rejected although its signature is correct, and no other exception is raised."""
+    """A wrong payload is rejected although its signature is correct, and no other exception is raised."""
     with pytest.raises(TokenMalformed, match=r"^Invalid token"):
         verify(signed(payload), host(token_ttl=ttl))
 
@@ -364,7 +364,7 @@ def test_any_text_is_rejected_or_not_recognized(text: str) -> None:
 
 
 def test_rejection_carries_no_part_of_the_token() -> None:
-    """Its message, its arguments and its cause contain none."""
+    """The message, the arguments and the cause of a rejection contain no part of it."""
     token = create()
     payload = token.removeprefix(PREFIX).split(".")[0]
 

@@ -34,7 +34,7 @@ def test_signed_token_is_verified_in_the_calling_thread(telemetry: Telemetry) ->
 
 
 def test_verification_starts_the_host(telemetry: Telemetry) -> None:
-    """It may be the first thing that a program asks of a host."""
+    """A verification may be the first thing that a program asks of a host."""
     issuer, host = telemetry.host(), telemetry.host()
     token = issuer.call(issuer.create_token, "alice")
     try:
@@ -67,7 +67,7 @@ def test_token_of_a_database_is_read_once(telemetry: Telemetry) -> None:
 
 
 def test_handler_of_a_plugin_is_awaited_on_the_loop_of_the_host(telemetry: Telemetry) -> None:
-    """It may wait for anything."""
+    """A handler of a plugin may wait for anything."""
 
     class Slow(TokenHandler):
         name = "slow"

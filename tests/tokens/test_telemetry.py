@@ -71,7 +71,7 @@ async def test_rejected_token_is_a_result_and_not_an_error(
 
 
 async def test_token_that_no_handler_recognizes_has_one_span(telemetry: Telemetry) -> None:
-    """It names no handler: none has decided."""
+    """The span names no handler: none has decided."""
     first, second = Scripted(), Scripted()
     first.name = "first"
     async with host_with(telemetry, first, second) as host:
@@ -114,7 +114,7 @@ async def test_cancelled_operation_is_an_error(telemetry: Telemetry) -> None:
 
 
 async def test_rejection_that_quotes_the_token_is_recorded_without_its_message(telemetry: Telemetry) -> None:
-    """Its message is for the client that presented the token."""
+    """The message of a rejection is for the client that presented the token."""
     async with host_with(telemetry, Scripted(TokenInvalid(f"{TOKEN} is not good"))) as host:
         with pytest.raises(TokenInvalid):
             await host.verify_token(TOKEN)

@@ -191,7 +191,7 @@ async def test_any_other_exception_is_raised_unchanged(telemetry: Telemetry, err
 
 
 async def test_handler_of_datasette_works_in_a_host(telemetry: Telemetry) -> None:
-    """Its rejections are `TokenInvalid` of both hosts, and its expired tokens have the result `expired`."""
+    """A rejection is a `TokenInvalid` of both hosts, and an expired token has the result `expired`."""
     async with telemetry.host(Handlers(datasette.tokens.SignedTokenHandler())) as host:
         token = await host.create_token("root", expires_after=60)
         assert (await host.verify_token(token))["id"] == "root"

@@ -61,7 +61,7 @@ def verdicts(telemetry: Telemetry) -> list[dict[str, object]]:
 async def test_verification_has_one_verdict(
     telemetry: Telemetry, outcomes: list[object], verdict: dict[str, object]
 ) -> None:
-    """It is the one of the handler that decided, in the span, the duration and the counter."""
+    """The span, the duration and the counter have the verdict of the handler that decided."""
     handlers = [Named(f"h{number}", outcome) for number, outcome in enumerate(outcomes)]
     async with host_with(telemetry, *handlers) as host:
         for _ in range(2):
@@ -116,7 +116,7 @@ async def test_host_that_stops_early_has_a_verdict(telemetry: Telemetry) -> None
 
 
 async def test_destructor_takes_no_lock_of_a_provider(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may run in a garbage collection, in the middle of code of the provider that holds one."""
+    """A destructor may run in a garbage collection, in the middle of code of the provider that holds a lock."""
     tokens = token_telemetry(telemetry)
     handlers = trace_handlers([Named("one"), Named("two")], tokens)
     await handlers[0].verify_token(None, TOKEN)  # type: ignore[attr-defined]
@@ -131,7 +131,7 @@ async def test_destructor_takes_no_lock_of_a_provider(telemetry: Telemetry, monk
 
 
 async def test_handlers_that_are_kept_verify_many_tokens(telemetry: Telemetry) -> None:
-    """They verify one after the other, the same one again, and several at the same time."""
+    """Kept handlers verify one token after the other, the same one again, and several at the same time."""
     gate = asyncio.Event()
 
     class Slow(Named):
@@ -231,7 +231,7 @@ async def test_id_of_a_signed_token_is_a_hash_of_what_is_signed(telemetry: Telem
 
 
 async def test_span_has_the_number_of_the_key(telemetry: Telemetry) -> None:
-    """It is the position in the setting: 0 is the newest."""
+    """The number is the position of the key in the setting: 0 is the newest."""
     rotated = telemetry.host(settings=Settings(secret=("new", "old")))
     old = telemetry.host(settings=Settings(secret=("old",)))
     for signer in (rotated, old):
@@ -310,7 +310,7 @@ class SaleEvent(Event):
 
 
 async def test_events_carry_the_token(telemetry: Telemetry) -> None:
-    """They do so whatever keys of the actor are exported. Another actor inside has none."""
+    """The id of the token is exported whatever keys of the actor are. Another actor inside has none."""
     async with telemetry.host(Registrar(SaleEvent), settings=Settings(secret=(SECRET,), actor=())) as host:
         actor = await host.verify_token(await host.create_token("alice"))
         assert actor is not None
@@ -326,7 +326,7 @@ async def test_events_carry_the_token(telemetry: Telemetry) -> None:
 
 
 async def test_events_name_a_handler_that_verified_a_token(telemetry: Telemetry) -> None:
-    """It is found by the key `token` of its actors. A handler that is not known yet is not named."""
+    """The handler is found by the key `token` of its actors. A handler that is not known yet is not named."""
     actor = {"id": "a", "token": "mine", "token_id": "t1"}
     async with telemetry.host(Registrar(SaleEvent), Handlers([Named("one", actor)])) as host:
         await host.track_event(SaleEvent(price=1, actor=actor))

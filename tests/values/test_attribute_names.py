@@ -21,7 +21,7 @@ def test_name_is_below_the_prefix() -> None:
 
 @pytest.mark.parametrize("key", ["", "a.b", "\n", "\udc80", "x" * 129, "taken"])
 def test_key_that_cannot_have_a_name(key: str) -> None:
-    """It is not remembered, whatever its length, nor is anything below it."""
+    """Such a key, of whatever length, is not remembered, nor is anything below it."""
     names = AttributeNames("e.p", frozenset({"e.p.taken"}))
 
     assert names[key] is None

@@ -124,14 +124,14 @@ def test_two_paths_with_one_name_are_both_kept() -> None:
 
 
 def test_empty_dicts_are_omitted() -> None:
-    """This holds at any depth: a name below which there are attributes never has a value itself."""
+    """An empty dict is omitted at any depth: a name below which there are attributes never has a value itself."""
     assert attributes_of({}) == {}
     assert attributes_of({"a": {}, "b": {"c": {}}, "d": 1}) == {"e.p.d": 1}
     assert attributes_of([{}]) == {"e.p": "[{}]"}
 
 
 def test_overflows_are_joined() -> None:
-    """They are those of two properties, or of two groups of attributes."""
+    """The overflows of several properties, and of several groups of attributes, become one JSON object."""
     attributes = attributes_of({"": 1}, "e.p")
     add_attributes(attributes, "e.q", {"": 2})
     add_overflow(attributes, {"e.r": [1]})

@@ -48,7 +48,7 @@ MONEY = f"<{__name__}.Money>"
 
 
 def test_registered_class_has_a_form() -> None:
-    """Its subclasses have one, too, inside of other values, whatever the converter returns."""
+    """Values of subclasses have one, too, also inside of other values, whatever the converter returns."""
     assert form_of(Money(1)) == MONEY
     heliograph.register_converter(Money, lambda money: {"cents": money.cents, "path": pathlib.PurePosixPath("a")})
 
@@ -75,7 +75,7 @@ def test_documented_class_keeps_its_converter() -> None:
 
 
 def test_converter_runs_in_the_callers_context() -> None:
-    """It sees context variables."""
+    """A converter sees the context variables of the caller, although it runs in another thread."""
     variable = contextvars.ContextVar("variable", default="")
     variable.set("here")
     register_converter(Money, lambda _: variable.get())
@@ -97,7 +97,7 @@ def test_privacy_is_applied_to_what_a_converter_returns() -> None:
 
 
 def test_converter_that_raises_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    """It is reported once, by the class of the exception and without its text."""
+    """One warning names the class of the exception, and not its text, which may be private."""
 
     def fail(_: object) -> None:
         raise ValueError("secret")
@@ -174,7 +174,7 @@ def test_many_slow_conversions_are_bounded_together(monkeypatch: pytest.MonkeyPa
 
 
 def test_result_of_a_converter_is_bounded() -> None:
-    """Its size, the number of its values, and its depth have limits."""
+    """The size of a result, the number of its values, and its depth have limits."""
     register_converter(Money, lambda money: "x" * money.cents)
 
     assert form_of(Money(MAX_CONVERTED_BYTES - 2)) == "x" * (MAX_CONVERTED_BYTES - 2)
@@ -202,7 +202,7 @@ def test_class_that_has_a_form_is_refused(cls: type) -> None:
 
 
 def test_class_with_declared_fields_is_refused() -> None:
-    """Its fields may be private."""
+    """The fields of such a class may be private, and a converter would not know that."""
 
     @dataclasses.dataclass
     class Card:
@@ -221,7 +221,7 @@ def test_wrong_arguments_are_refused() -> None:
 
 
 def test_mapping_of_a_program_is_not_iterated() -> None:
-    """It could be slow or endless. With a converter, it has a form."""
+    """A mapping could be slow or endless. With a converter, it has a form."""
 
     class Endless(Mapping[str, int]):
         def __getitem__(self, key: str) -> int:
@@ -245,7 +245,7 @@ def test_converter_that_was_not_called_in_time_is_called_the_next_time(monkeypat
 
 
 def test_call_of_the_parent_is_not_running_in_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its thread does not exist there, so the converter can be called again."""
+    """The thread of the call does not exist in the child, so the converter can be called again."""
     call = RunningCall()
     assert call.is_running
     pid = os.getpid()

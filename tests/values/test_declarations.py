@@ -127,7 +127,7 @@ def test_container_is_hashed_as_a_whole() -> None:
 
 @pytest.mark.parametrize("cls", [Frozen, Slotted, Struct, Attrs, FrozenAttrs])
 def test_object_that_cannot_know_its_argument(cls: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Its argument may ask for privacy, so the field is masked. One warning names the ways to declare it."""
+    """The argument may ask for privacy, so the field is masked. One warning names the ways to declare it."""
     field_declarations((cls,))  # another test may have reported it
     assert form(cls[Secret](CANARY)) == form(cls("x")) == {"content": "<masked>"}
     assert form([cls("x")], Place(aliases={cls: (cls[str],)})) == [{"content": "x"}]
@@ -158,7 +158,7 @@ def test_object_that_keeps_its_alias(cls: Any) -> None:
 
 
 def test_parameters_for_functions() -> None:
-    """They have no type that could be masked. The other fields are exported."""
+    """A parameter of this kind has no type that could be masked, so its field is masked. The other fields are exported."""
     assert form(Task(print)) == {"function": "<masked>", "number": 1}
 
 
@@ -170,7 +170,7 @@ def test_parameters_for_any_number_of_types() -> None:
 
 
 def test_annotation_of_the_field_around() -> None:
-    """It knows the argument, for exactly the objects in that field."""
+    """The annotation knows the argument, for exactly the objects in that field."""
     assert form(Outer(Box(CANARY), [Frozen(CANARY)], Frozen("x"), [Frozen(CANARY)])) == {
         "box": {"content": "<masked>"},
         "many": [{"content": "<masked>"}],
@@ -181,7 +181,7 @@ def test_annotation_of_the_field_around() -> None:
 
 @pytest.mark.parametrize("value", [CANARY, {"content": CANARY}, [Box(CANARY), CANARY], {"a": [{"b": CANARY}]}])
 def test_value_that_is_no_object_of_a_private_alias(value: Any) -> None:
-    """It is masked as a whole, because the private part may be anywhere."""
+    """Such a value is masked as a whole, because the private part may be anywhere."""
     assert form(Outer(value, [], Frozen("x"))) == {
         "box": "<masked>",
         "many": [],
@@ -231,14 +231,14 @@ class Chain(Generic[T]):
     ids=str,
 )
 def test_misshapen_values_where_no_type_is_declared(fields: dict[str, Any], expected: dict[str, object]) -> None:
-    """They are masked as a whole, because no type says which part is private."""
+    """A value of another shape is masked as a whole, because no type says which part is private."""
     plain = {"card": None, "cards": [], "options": None, "number": 2}
 
     assert form(Wallet(**fields)) == {**plain, **expected}
 
 
 def test_misshapen_values_of_a_declared_type() -> None:
-    """They are left to the comparison with the type, which knows the names of their fields."""
+    """Such a value is left to the comparison with the type, which knows the names of its fields."""
     assert form(Wallet(card={"pin": "x"}), Place(is_typed=True))["card"] == {"pin": "x"}  # type: ignore[arg-type,index]
 
 
@@ -249,7 +249,7 @@ def test_class_inside_of_itself_with_ever_longer_arguments() -> None:
 
 
 def test_declarations_that_cannot_be_evaluated_count_as_masked() -> None:
-    """They may ask for that."""
+    """An annotation with an unknown name may ask for privacy."""
 
     class Bad(NamedTuple):
         name: missing  # type: ignore[name-defined]  # noqa: F821
@@ -271,7 +271,7 @@ def test_declarations_of_several_hints_are_merged() -> None:
 
 
 def test_place_describes_its_objects_alone() -> None:
-    """They may be in containers of the standard library, at any depth."""
+    """The objects may be in containers of the standard library, at any depth."""
     place = Place(aliases={Box: (Box[Secret],)})
 
     assert place.describes([Box("x"), (None, {"a": {1: Box("y")}}), collections.OrderedDict(a=Box("z"))])

@@ -14,7 +14,7 @@ from values.test_fields import DROP, MASK, Derived, Secret
 
 
 def test_attributes_are_found_at_any_depth_once() -> None:
-    """They are found in optional types, containers and named types; the same object counts once."""
+    """Optional types, containers and named types are searched; the same object counts once."""
     mask = Attribute(
         privacy=Privacy.MASK, brief="of this test alone"
     )  # `typing` keeps one object for equal annotations
@@ -49,7 +49,7 @@ def test_declared_privacy_lists_only_fields_that_affect_privacy() -> None:
 
 
 def test_annotation_that_cannot_be_evaluated_counts_as_masked() -> None:
-    """Its declaration may ask for privacy."""
+    """A declaration in such an annotation may ask for privacy."""
     cls = dataclass(type("Odd", (), {"__annotations__": {"x": "NotThere[secret]", "y": "int"}}))
 
     assert declared_privacy(cls) == {"x": Attribute(privacy=Privacy.MASK)}
@@ -71,7 +71,7 @@ class SecretBox(Box[Secret]):
 
 
 def test_privacy_through_a_type_parameter() -> None:
-    """It holds as if the class had declared it, in a subclass and in an alias."""
+    """The argument of a subclass or of an alias counts as if the class had declared it."""
     assert declared_privacy(SecretBox) == declared_privacy(Box[Secret]) == {"content": MASK}
     assert declared_privacy(Box) == declared_privacy(Box[int]) == {}
 

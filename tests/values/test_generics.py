@@ -88,7 +88,7 @@ class Open(TypedDict):
 
 
 def test_arguments_of_an_alias() -> None:
-    """They replace the parameter, at any depth of the annotation."""
+    """An argument replaces its parameter, at any depth of the annotation."""
     assert annotations_of(Box[Secret], ["content"]) == {"content": Secret}
     assert annotations_of(Union[int, Secret], ["either", "both"]) == {
         "either": int | list[Secret] | None,
@@ -97,7 +97,7 @@ def test_arguments_of_an_alias() -> None:
 
 
 def test_arguments_of_a_base() -> None:
-    """They pass through any number of classes, each with parameters of its own."""
+    """Arguments pass through any number of classes, each with parameters of its own."""
     assert annotations_of(Leaf, ["content", "label"]) == {"content": list[Secret], "label": Secret}
     assert annotations_of(Labelled[int], ["content", "label"]) == {"content": list[int], "label": int}
     assert annotations_of(Masked, ["x"]) == {"x": Secret}
@@ -120,7 +120,7 @@ def test_base_that_is_inherited_twice_with_one_argument() -> None:
 
 
 def test_typed_dicts() -> None:
-    """Their bases are not among their `__mro__`."""
+    """The bases of a `TypedDict` are found, although they are not among its `__mro__`."""
     assert annotations_of(More, ["size", "color"]) == {"size": Secret, "color": str}
     assert annotations_of(Options[int], ["size"]) == {"size": int}
     assert annotations_of(Open, ["size", "other"]) == {"size": int}
@@ -180,7 +180,7 @@ def test_substitute() -> None:
     ids=str,
 )
 def test_meaning_of_a_parameter_without_an_argument(parameter: Any, meaning: object) -> None:
-    """It means its default, its bound, its constraints, or anything."""
+    """A parameter alone means its default, its bound, its constraints, or anything."""
     assert meaning_of(parameter) == meaning
 
 
@@ -192,7 +192,7 @@ def test_annotated() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax is Python 3.12's")
 def test_parameters_of_the_new_syntax() -> None:
-    """Their names are known inside of the class alone."""
+    """The names of such parameters are known inside of the class alone."""
     source = """
 from __future__ import annotations
 from dataclasses import dataclass

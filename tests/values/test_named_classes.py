@@ -77,7 +77,7 @@ UTC = dt.timezone.utc
     ids=repr,
 )
 def test_values_of_numpy_and_pandas(value: object, form: object) -> None:
-    """They stand alone, and are inside of a list."""
+    """A value has its form alone, and inside of a list."""
     assert form_of(value) == form
     assert form_of([value]) == [form]
 
@@ -131,7 +131,7 @@ def test_url_that_is_a_named_tuple_loses_user_and_password(monkeypatch: pytest.M
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="@/?#"), min_size=1, max_size=20))
 def test_no_part_of_a_password_is_exported(password: str) -> None:
-    """It may have all characters that a URL may have there."""
+    """A password may have all characters that a URL may have there."""
     assert without_credentials(f"postgres://me:{password}@host/db") == "postgres://host/db"
     assert without_credentials("a/b@c") == "a/b@c"
     assert without_credentials("mailto:a@b") == "mailto:a@b"
@@ -214,7 +214,7 @@ class OwnNetwork(ipaddress.IPv6Network):
     | st.builds(ipaddress.IPv6Network, st.tuples(st.ip_addresses(v=6), st.integers(0, 128)), st.just(False))
 )
 def test_text_of_addresses_and_networks(value: Any) -> None:
-    """It is that of their own method, also if it is remembered."""
+    """The text is that of the value's own method, also if it is remembered."""
     assert form_of(value) == form_of(value) == str(value)
 
 
@@ -231,7 +231,7 @@ def test_text_of_unusual_addresses_and_networks() -> None:
 
 @pytest.mark.parametrize("bits", [8, 16, 32, 64])
 def test_numbers_of_numpy_of_every_size(bits: int) -> None:
-    """They are plain numbers, also those of a subclass, whose own code does not run."""
+    """Numbers of numpy become plain ones, also those of a subclass, whose own code does not run."""
 
     class Own(getattr(np, f"int{bits}")):  # type: ignore[misc]
         def __int__(self) -> int:

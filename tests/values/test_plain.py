@@ -129,7 +129,7 @@ def test_form_is_the_documented_one(value: object) -> None:
     ids=range(16),
 )
 def test_common_values_are_plain(value: object) -> None:
-    """They need no closer look."""
+    """The quick way reads common values without a closer look, and gives the documented form."""
     assert plain(value) == form_of(value)
 
 
@@ -169,7 +169,7 @@ def test_everything_else_is_refused(value: object) -> None:
 
 
 def test_converter_may_be_registered_at_any_time() -> None:
-    """It decides from then on, although values of the class were read before."""
+    """A converter decides from then on, although values of the class were read before."""
 
     class Parent:
         pass
@@ -203,7 +203,7 @@ def test_text_of_a_value() -> None:
     (ipaddress.IPv4Address("10.0.0.1"), "10.0.0.1"),
 ])  # fmt: skip
 def test_text_of_the_values_of_one_class(value: object, text: str) -> None:
-    """Its converter is found once, and the text is the same."""
+    """The converter of a class is found once, and gives the same text."""
     assert text_converter(type(value))(value) == converted_text(value) == text
 
 

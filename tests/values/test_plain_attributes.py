@@ -135,7 +135,7 @@ def test_json_text() -> None:
 
 @pytest.mark.parametrize("values", [[], ["a", "ž"], ["a", "\x85"], ["\udc80"], [1, 2**63], [1, True], [None], (1, 2)])
 def test_attribute_of_a_list(values: list[Any]) -> None:
-    """It is that of its form."""
+    """The attribute is the same as that of the list's documented form."""
     assert list_attribute(values, room()) == array_or_json(form_of(values))  # type: ignore[arg-type]
 
 
@@ -203,7 +203,7 @@ USUAL = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text
     | st.fractions()
 )
 def test_usual_values_need_no_closer_look(value: Any) -> None:
-    """They are added by their class, and all of their attributes are there."""
+    """Usual values are added by their class, and all of their attributes are there."""
     assert repr(list(added(value, AttributeNames("e.p")).items())) == repr(list(expected(value).items()))
 
 
@@ -219,7 +219,7 @@ def test_what_is_known_of_a_class_is_remembered(cls: type) -> None:
 
 
 def test_field_without_a_name_needs_a_closer_look() -> None:
-    """It has the name of a declared attribute, which no field of another object may take."""
+    """A field may be named like a declared attribute, which no field of another object may take."""
     assert adder_of(AttributeNames("e.p", frozenset({"e.p.sku"})), Pair) is None
 
 

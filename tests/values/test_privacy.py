@@ -39,7 +39,7 @@ from schema.private_events import KEY, POLICY, SECRET, Card, PaidEvent, Person, 
 def test_privacy_of_a_field(
     declared: Attribute, name: str | None, enclosing: Privacy | None, expected: Privacy
 ) -> None:
-    """Its declaration comes first, then the enclosing value, then the default. An opt-in field must be named."""
+    """The declaration of a field comes first, then the enclosing value, then the default. An opt-in field must be named."""
     policy = PrivacyPolicy(key=KEY, default=Privacy.MASK, opt_in=("chosen",))
 
     assert policy.privacy_of(declared, name, enclosing=enclosing) is expected
@@ -160,7 +160,7 @@ class HauntedStruct(msgspec.Struct):
 def test_name_of_a_dropped_field_without_a_value_is_not_exported(
     make: Callable[[], Any], validation: Validation, telemetry: Telemetry
 ) -> None:
-    """It would say that there is no value. A masked or hashed `None` stays `None`."""
+    """The name alone would say that there is no value. A masked or hashed `None` stays `None`."""
     kind: Any = {dict: HauntedKeys}.get(type(make()), type(make()))
     fields: dict[str, tuple[Any, Any]] = {
         "one": (kind, make()),
@@ -255,7 +255,7 @@ def test_secrets_in_protected_places_are_not_exported(
 
 
 def test_violations_contain_no_value(caplog: pytest.LogCaptureFixture, telemetry: Telemetry) -> None:
-    """They have a kind and a path, and the path has no key that the event chose."""
+    """A violation has a kind and a path, and the path has no key that the event chose."""
 
     caplog.set_level(logging.DEBUG)
     with telemetry.host(Registrar(PaidEvent)) as host:
@@ -283,7 +283,7 @@ def test_opted_out_attributes_are_dropped() -> None:
 
 @given(st.binary(max_size=200), st.text(max_size=20))
 def test_hash_is_hmac_sha256(key: bytes, text: str) -> None:
-    """It is that of the standard library, for keys shorter and longer than a block."""
+    """The hash is that of the standard library, for keys shorter and longer than a block."""
     policy = PrivacyPolicy(key=key.decode(errors="surrogateescape"))
 
     assert policy.hash_form(text) == f"hmac-sha256:{hmac.new(key, text.encode(), 'sha256').hexdigest()}"

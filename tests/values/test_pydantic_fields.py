@@ -88,7 +88,7 @@ def test_generic_models() -> None:
 
 
 def test_constraints_are_in_the_annotation() -> None:
-    """It has those of the default value, too."""
+    """The constraints of a field's default value are found, too."""
     [hint] = field_hints(Order, ["id"]).values()
 
     assert getattr(hint, "__metadata__", None)
@@ -104,7 +104,7 @@ class Broken(pydantic.BaseModel):
 
 
 def test_annotation_that_cannot_be_resolved_is_masked() -> None:
-    """Its declaration may ask for privacy."""
+    """A declaration behind an unknown name may ask for privacy."""
     assert declared_privacy(Broken) == {"token": MASK}
 
 
@@ -141,7 +141,7 @@ def test_is_secret() -> None:
 
 
 def test_condition_to_exclude_a_field_is_not_called() -> None:
-    """It is a function of the program, so the field counts as excluded."""
+    """A condition is a function of the program, so its field counts as excluded."""
 
     class Info:
         exclude = None

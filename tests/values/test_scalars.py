@@ -60,7 +60,7 @@ def test_number_that_json_cannot_carry_has_a_name(value: float, form: object) ->
     ],
 )
 def test_each_class_has_a_function(value: object, form: object) -> None:
-    """It is found by the exact class."""
+    """The function that makes the form of a scalar is found by the exact class."""
     assert EXACT[type(value)](value) == form
 
 

@@ -46,7 +46,7 @@ class Slotted:
 
 
 def test_attributes_are_read_from_the_instance_and_its_class() -> None:
-    """They are in the instance's dict, in a slot, or a default of the class. Properties and methods store nothing."""
+    """A value is in the instance's dict, in a slot, or a default of the class. Properties and methods store nothing."""
     value = Hostile()
     object.__setattr__(value, "own", 1)
     names = ("own", "default", "calculated", "method", "missing")
@@ -72,7 +72,7 @@ def test_fields_are_read_as_they_are_stored() -> None:
 
 
 def test_name_of_any_class_is_a_short_printable_text() -> None:
-    """Its module and its metaclass may claim anything."""
+    """The module and the metaclass of a class may claim anything."""
 
     class Meta(type):
         def __getattribute__(cls, name: str) -> Any:
@@ -162,7 +162,7 @@ class WithFallback(Stored):
 
 @pytest.mark.parametrize("cls", [Stored, SlottedPoint, Struct, Model, WithProperty])
 def test_plain_attributes_run_no_code(cls: type) -> None:
-    """They may be read by `getattr`."""
+    """Attributes of such classes may be read by `getattr`."""
     assert reads_plainly(cls, ("x",))
 
 
@@ -170,5 +170,5 @@ def test_plain_attributes_run_no_code(cls: type) -> None:
     ("cls", "name"), [(WithProperty, "z"), (WithLookup, "x"), (WithFallback, "x"), (Hostile, "x"), (Stored, "__init__")]
 )
 def test_attributes_with_code_are_found(cls: type, name: str) -> None:
-    """They are a property, a method of lookup, or a function in the place of a value."""
+    """Code runs in a property, in a method of lookup, and behind a function in the place of a value."""
     assert not reads_plainly(cls, (name,))

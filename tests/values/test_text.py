@@ -84,7 +84,7 @@ def test_no_unprintable_character_remains(value: str) -> None:
 
 @given(ODD_TEXT)
 def test_readable_json_has_no_unprintable_character(value: str) -> None:
-    """They are JSON escapes, so that it means the same."""
+    """Unprintable characters are JSON escapes, so that the text means the same."""
     text = to_readable_json({"key": [value]})
 
     assert text.replace("\n", "").isprintable()

@@ -86,7 +86,7 @@ KNOWN = [
 
 @pytest.mark.parametrize("value", KNOWN, ids=repr)
 def test_bytes_are_those_of_the_sdk(value: Any) -> None:
-    """This holds for scalars, containers and subclasses of them."""
+    """Scalars, containers and values of their subclasses are encoded byte by byte as the SDK's encoder does."""
     record = ReadableLogRecord(
         log_record=LogRecord(body=value), resource=Resource({}), instrumentation_scope=InstrumentationScope("s")
     )
@@ -198,7 +198,7 @@ def name(cls: type) -> str:
     ids=["unreadable", "unlisted", "unordered", "endless", "unnamed", "keys", "nested"],
 )
 def test_no_code_of_a_value_runs(value: object, expected: object) -> None:
-    """It could raise anything, or never end. Its neighbours are what they were."""
+    """The code of a value's class could raise anything, or never end. The values beside it are what they were."""
     assert decoded(["before", value, "after"]) == ["before", expected, "after"]
 
 

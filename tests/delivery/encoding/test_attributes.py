@@ -38,7 +38,7 @@ def decoded(attributes: Mapping[str, Any]) -> dict[str, object]:
 
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "ž", ""]), VALUES), min_size=1, max_size=20))
 def test_attributes_are_read_as_they_were_written(many: list[dict[str, Any]]) -> None:
-    """This holds for headers from the caches, too: keys and sizes come again and again, as texts and as other values."""
+    """Headers from the caches are right, too: keys and sizes come again and again, as texts and as other values."""
     for attributes in many:
         assert decoded(attributes) == attributes
 
@@ -130,7 +130,7 @@ class EndlessDict(dict):  # type: ignore[type-arg]
     ],
 )
 def test_mappings_are_read_without_their_own_code(attributes: Mapping[str, Any], expected: dict[str, object]) -> None:
-    """It could be slow, or never end. The SDK copies such a mapping before it comes here."""
+    """Code of a mapping could be slow, or never end. The SDK copies such a mapping before it comes here."""
     assert decoded(attributes) == expected
 
 

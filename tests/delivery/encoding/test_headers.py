@@ -12,7 +12,7 @@ ITEMS = b"\x0a"  # ArrayValue.values and KeyValueList.values
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 300, 20_000])
 def test_header_is_that_of_protobuf(size: int) -> None:
-    """This holds for a text, and for any other value."""
+    """A text and any other value have the key, the length and the field number that protobuf's own library writes."""
     text, data = AnyValue(string_value="x" * size), AnyValue(bytes_value=b"x" * size).SerializeToString()
     of_key, of_items = HeadersOfKey("key"), HeadersOfItems()
 

@@ -142,7 +142,7 @@ def test_attributes_that_a_program_replaces_are_exported() -> None:
 
 
 def test_attributes_that_a_program_changes_in_place_are_exported() -> None:
-    """It uses private fields of the SDK for it."""
+    """A program that uses private fields of the SDK may hide a value until the span ends."""
     span = span_with_event()
     span.events[0].attributes._dict["shop.order.id"] = "***"
 
@@ -219,7 +219,7 @@ def test_limits_of_the_sdk_that_drop_nothing() -> None:
 
 @pytest.mark.parametrize("make", [provider_of, of_the_sdk], ids=["of configure", "of the SDK"])
 def test_processor_that_the_program_adds_looks_at_attributes(make: Any) -> None:
-    """It may have been added while the span was running."""
+    """A processor that is added while a span is running sees its events with their attributes."""
     provider, seen = make(Outbox()), Outbox()
     span = start_span(provider)
     add_encoded_event(span, NAME, key_values_of(ATTRIBUTES), 7)

@@ -99,7 +99,7 @@ def test_bytes_are_those_of_the_sdk(  # noqa: PLR0917 — one of each is drawn
     status: Status | None,
     is_failed: bool,
 ) -> None:
-    """They are equal byte by byte, with limits that drop and cut, with exceptions and with remote parents."""
+    """Spans are equal byte by byte, with limits that drop and cut, with exceptions and with remote parents."""
 
     def change(span: Span) -> None:
         for event in events:

@@ -52,7 +52,7 @@ def test_request_has_all_records_in_order_under_their_scopes(scopes: list[Scope]
     st.slices(12),
 )
 def test_entries_are_a_sequence_of_records(runs: list[tuple[int, Scope, int]], part: slice) -> None:
-    """Their sequences may have gaps."""
+    """Runs of records, whose sequences may have gaps, can be counted, indexed, sliced and compared like a list."""
     entries, expected, sequence = Entries(), [], 1
     for gap, scope, count in runs:
         sequence += gap

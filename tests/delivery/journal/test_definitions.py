@@ -34,7 +34,7 @@ def test_folder_without_a_header(tmp_path: Path) -> None:
 
 
 def test_scope_of_another_segment_is_found(tmp_path: Path) -> None:
-    """Its number means the same in all segments of a folder."""
+    """The number of a scope means the same in all segments of a folder."""
     write(tmp_path, records(300)).close()
 
     with closing(damaged_segment(tmp_path)) as segment:

@@ -93,7 +93,7 @@ def test_map_is_flushed_first_where_a_sync_of_the_file_does_not_cover_it(
 
 
 def test_folder_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its descriptor is closed, also if the disk fails."""
+    """The descriptor of the folder is closed, also if the disk fails."""
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     sync_folder(tmp_path)

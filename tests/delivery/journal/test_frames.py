@@ -79,7 +79,7 @@ def test_schema_url_with_lone_surrogates_does_not_fail() -> None:
 
 
 def test_header_of_version_1_is_read() -> None:
-    """It has no copy, and no signal."""
+    """The first version has no copy of the header, and no signal."""
     header = Header(resource=b"resource", schema_url="https://schema")
     whole = header_of_version_1(header)
 
@@ -87,7 +87,7 @@ def test_header_of_version_1_is_read() -> None:
 
 
 def test_header_with_any_flipped_bit_is_damaged() -> None:
-    """This includes the bits of the version: damage must not be taken for a later version, which nobody may touch."""
+    """A flipped bit of the version is damage, too: a later version must not be touched, so damage must not look like one."""
     whole = header_of_version_1(Header(resource=b"resource", schema_url="https://schema"))
 
     for bit in range(8 * len(whole)):
@@ -236,7 +236,7 @@ def test_next_frame_is_found_behind_garbage_and_zeros(garbage: bytes, zeros: int
 
 
 def test_frame_with_an_impossible_sequence_is_not_found() -> None:
-    """It may be the content of a record, such as a journal that someone logged."""
+    """Bytes that look like a frame may be the content of a record, such as a journal that someone logged."""
     assert next_frame(frame(50) + frame(3), range(1, 21)) == len(frame(50))
     assert next_frame(frame(50), range(1, 21)) is None
     assert next_frame(b"", range(1, 21)) is None

@@ -41,7 +41,7 @@ def test_threads_that_come_during_a_sync_share_the_next_one() -> None:
 
 
 def test_failure_is_reported_to_all_who_share_the_sync() -> None:
-    """It is not tried again: the system takes the pages for written after a failure, and a second sync would succeed."""
+    """No sync follows a failed one: the system takes the pages for written, so that the second would succeed."""
     disk = Disk()
     disk.ready.clear()
     with ThreadPoolExecutor(4) as pool:
@@ -98,7 +98,7 @@ def test_records_that_are_given_up_are_those_that_wait() -> None:
 
 
 def test_interrupted_sync_is_run_again_by_the_next_thread() -> None:
-    """Its records do not count as synced, and nobody waits for the thread that was interrupted."""
+    """Records of an interrupted sync do not count as synced, and nobody waits for the thread that was interrupted."""
     disk = Disk()
     disk.ready.clear()
     disk.error = KeyboardInterrupt()
@@ -166,7 +166,7 @@ def test_failure_is_reported_although_the_handler_of_a_signal_has_synced_more_me
 
 
 def test_handler_of_a_signal_that_raises_keeps_nobody_waiting() -> None:
-    """It may raise at any step: also when the thread will run the next sync, and has not begun it."""
+    """The handler may raise at any step: also when the thread will run the next sync, and has not begun it."""
     sequences = itertools.count(1)
     # No `Disk`: the interrupt could keep the lock of its event.
     commit = GroupCommit(lambda: (next(sequences), lambda: None), synced=0)

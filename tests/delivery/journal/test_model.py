@@ -247,7 +247,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 def test_journal_is_a_list_of_records() -> None:
-    """This holds for every sequence of operations."""
+    """Any sequence of operations gives what a list of records would give."""
     # Each child of a fork waits for threads that the SDK starts for each provider. Those of earlier tests may not be collected yet.
     gc.collect()
     run_state_machine_as_test(JournalMachine, settings=settings(max_examples=80, stateful_step_count=50, deadline=None))

@@ -70,7 +70,7 @@ def test_names_count_if_the_content_agrees(tmp_path: Path) -> None:
 
 
 def test_cursor_beyond_the_newest_record_does_not_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It belongs to another folder, or is damaged in a way that its checksum does not show."""
+    """Such a cursor belongs to another folder, or is damaged in a way that its checksum does not show."""
     write(tmp_path, records(30)).close()
     write_cursor(tmp_path, 31)
     reader = JournalReader(tmp_path, is_live=False)
@@ -96,7 +96,7 @@ def test_damage_at_the_end_is_counted_by_the_lengths_of_frames(tmp_path: Path) -
 
 
 def test_last_sequence_of_a_folder_without_records(tmp_path: Path) -> None:
-    """It is the one before the oldest segment; there may be no segment at all."""
+    """The last sequence is the one before the oldest segment, or 0 if there is no segment at all."""
     assert last_sequence(tmp_path) == 0
     (tmp_path / f"{8:020}.journal").write_bytes(bytes(1000))
     assert last_sequence(tmp_path) == 7

@@ -77,7 +77,7 @@ def test_rewind_works_although_a_file_cannot_be_closed(tmp_path: Path, monkeypat
 
 
 def test_reader_follows_the_writer(tmp_path: Path) -> None:
-    """It reads record by record, from one segment to the next."""
+    """A reader finds each record as soon as it is written, from one segment to the next."""
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
     reader = JournalReader(tmp_path, is_live=True)
     assert reader.read(max_bytes=1, max_records=1) is None
@@ -224,7 +224,7 @@ def test_read_only_reader_changes_no_file(tmp_path: Path) -> None:
 
 
 def test_damage_is_counted_once(tmp_path: Path) -> None:
-    """It is read again and again while a server accepts nothing."""
+    """The same damage is read again and again while a server accepts nothing."""
     write(tmp_path, records(20)).close()
     [(_, path)] = segments(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"record 5 ", b"Record 5 ")[:-3])
@@ -252,7 +252,7 @@ def test_last_sequence_is_found_in_the_last_segment(tmp_path: Path) -> None:
 
 
 def test_oldest_is_the_record_that_has_waited_longest(tmp_path: Path) -> None:
-    """It is one of the records that were read and not acknowledged."""
+    """Only records that were read and not acknowledged count as waiting."""
     write(tmp_path, records(5)).close()
     reader = JournalReader(tmp_path, is_live=False)
     assert reader.oldest is None
@@ -267,7 +267,7 @@ def test_oldest_is_the_record_that_has_waited_longest(tmp_path: Path) -> None:
 
 
 def test_record_that_was_written_just_now_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is written after the reader found the end of a segment, and before it looks for the next one."""
+    """A record may come after the reader found the end of a segment, and before it looks for the next one."""
     writer = write(tmp_path, records(3))
     reader = JournalReader(tmp_path, is_live=True)
     assert reader.read(max_bytes=10**9, max_records=10) is not None
@@ -309,7 +309,7 @@ def test_records_that_were_given_up_are_not_damaged(tmp_path: Path) -> None:
 
 
 def test_handler_of_a_signal_may_give_records_up(tmp_path: Path) -> None:
-    """It interrupts a `give_up_before` of its own thread: spans give way to the log record that it emits."""
+    """The handler interrupts a `give_up_before` of its own thread: spans give way to the log record that it emits."""
     write(tmp_path, records(20)).close()
     given_up: list[int] = []
 
@@ -334,7 +334,7 @@ def test_handler_of_a_signal_may_give_records_up(tmp_path: Path) -> None:
 
 
 def test_acknowledged_records_are_not_given_up(tmp_path: Path) -> None:
-    """They are not counted, because they were delivered. Those that are being sent are counted if they are not."""
+    """Delivered records do not count as dropped. Records that are being sent count if they are not delivered."""
     write(tmp_path, records(20)).close()
     dropped: list[int] = []
     reader = JournalReader(tmp_path, is_live=True, on_dropped=dropped.append)
@@ -390,7 +390,7 @@ def test_segment_that_is_being_made_is_not_deleted(tmp_path: Path, size: int) ->
 
 
 def test_segment_that_was_never_finished_is_deleted_and_not_damaged(tmp_path: Path) -> None:
-    """Its process died after it reserved the file."""
+    """A process that died after it reserved a file leaves a segment of zeros."""
     write(tmp_path, records(3)).close()
     path = segment_path(tmp_path, 4)
     path.write_bytes(bytes(SMALL))
@@ -461,7 +461,7 @@ def test_last_sequence_is_found_beyond_damage(tmp_path: Path) -> None:
 
 
 def test_frame_that_is_being_written_is_not_damaged(tmp_path: Path) -> None:
-    """Its length is not there yet: a living writer will finish it."""
+    """A frame without its length will be finished by the writer, which lives."""
     writer = write(tmp_path, records(3))
     reader = JournalReader(tmp_path, is_live=True)
     assert read_all(reader) == records(3)
@@ -523,7 +523,7 @@ def test_deleted_segment_is_not_kept_open(tmp_path: Path) -> None:
 
 
 def test_damage_in_the_middle_is_counted_by_the_gap_of_sequences(tmp_path: Path) -> None:
-    """Its bytes are saved in a file that is named after their place."""
+    """The damaged bytes are saved in a file that is named after their place."""
     write(tmp_path, records(20)).close()
     [(_, path)] = segments(tmp_path)
     content = path.read_bytes()
@@ -557,7 +557,7 @@ def test_damage_that_cannot_be_saved_is_counted(tmp_path: Path) -> None:
 
 
 def test_record_whose_scope_is_damaged_is_read(tmp_path: Path) -> None:
-    """It is sent under a scope of ours, and counted once."""
+    """The record is sent under a scope of ours, and the damage is counted once."""
     write(tmp_path, records(1)).close()
     [(_, path)] = segments(tmp_path)
     path.write_bytes(corrupt_first_frame(path))
@@ -574,7 +574,7 @@ def test_record_whose_scope_is_damaged_is_read(tmp_path: Path) -> None:
 
 
 def test_damaged_scope_is_read_from_its_copy_in_the_segment(tmp_path: Path) -> None:
-    """It is defined again after each 64 KiB."""
+    """A scope is defined again after each 64 KiB, and a later definition serves the records before it."""
     writer = JournalWriter(tmp_path, HEADER)
     encoded = records(100, 1000)
     for record in encoded:

@@ -16,7 +16,7 @@ from heliograph.delivery.journal.segment import SegmentReader
 
 
 def test_records_after_a_sequence_are_salvaged(tmp_path: Path) -> None:
-    """They have their scopes."""
+    """Salvaged records have their sequences and their scopes."""
     writer = write(tmp_path, records(5))
     segment = writer.detach()
     assert segment is not None

@@ -68,7 +68,7 @@ def test_space_is_reserved_by_zeros_where_the_file_system_cannot(
 def test_full_disk_is_an_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fallocate: Any
 ) -> None:
-    """It is found while space is reserved, or by a write that is shorter than it should be."""
+    """A full disk is found while space is reserved, or by a write that is shorter than it should be."""
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
     monkeypatch.setattr(os, "pwrite", lambda _, data, __: len(data) - 1)
 
@@ -214,7 +214,7 @@ def test_damaged_length_reserves_no_memory(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_scope_that_cannot_be_read_is_left_undefined(tmp_path: Path) -> None:
-    """Its records are sent under an empty scope, rather than not at all."""
+    """Records of such a scope are sent under an empty one, rather than not at all."""
     SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER).abandon()
     reader = SegmentReader(1, segment_path(tmp_path, 1))
 

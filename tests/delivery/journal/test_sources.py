@@ -64,7 +64,7 @@ def journal(request: pytest.FixtureRequest) -> Iterator[Journal]:
 
 
 def test_empty_source_has_no_batch(journal: Journal) -> None:
-    """This holds at first, and when everything is acknowledged."""
+    """A source is empty at first, and again when everything is acknowledged."""
     assert journal.source.read(max_bytes=1, max_records=1) is None
     assert journal.source.oldest is None
 
@@ -77,7 +77,7 @@ def test_empty_source_has_no_batch(journal: Journal) -> None:
 
 
 def test_newest_record_is_read_beside_the_batches(journal: Journal) -> None:
-    """It is the last one that is neither acknowledged nor known. The next batch does not change."""
+    """The newest record that is neither acknowledged nor known is found, and the next batch does not change."""
     assert journal.source.newest(()) is None
     for number in range(1, 7):
         journal.append(SCOPE_B if number == 6 else SCOPE_A, str(number).encode() * 700)
@@ -130,7 +130,7 @@ def test_batch_has_at_most_so_many_records(journal: Journal) -> None:
 
 
 def test_batch_ends_near_its_limit_of_bytes(journal: Journal) -> None:
-    """It goes past the limit by one record at most."""
+    """A batch goes past the limit by one record at most."""
     for record in records(10, size=100):
         journal.append(SCOPE_A, record)
 

@@ -92,7 +92,7 @@ def test_write_that_is_interrupted_is_not_overwritten(
 
 
 def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None:
-    """Its owner has synced it. Any other failure of the disk is an error."""
+    """The thread that closed the segment has synced it. Any other failure of the disk is an error."""
     writer = write(tmp_path, records(3), mapped=False)
     segment = writer.detach()
     assert segment is not None

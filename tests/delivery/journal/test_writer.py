@@ -163,7 +163,7 @@ def test_closed_journal_accepts_no_record(tmp_path: Path) -> None:
 
 
 def test_segments_grow(tmp_path: Path) -> None:
-    """They start small, because many processes write little, and grow to the configured size."""
+    """The first segment is small, because many processes write little. Each next one is larger, up to the configured size."""
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=2**20)
     for each in records(100, 30_000):
         writer.append(SCOPE_A, each)
@@ -348,7 +348,7 @@ def test_record_whose_sync_failed_stays_unsynced(tmp_path: Path, monkeypatch: py
 
 
 def test_full_segment_whose_sync_failed_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its records are reported as not synced. Others may fail for it, too, since a sync covers all that waits."""
+    """The records of the segment are reported as not synced. Others may be, too, since a sync covers all that waits."""
     real = SegmentWriter.sync
     writer = write(tmp_path, records(200), durable=True)
     [old, *_] = full = list(writer._full)
@@ -389,7 +389,7 @@ def test_name_that_could_not_be_synced_is_synced_with_the_next_record(
 
 
 def test_interrupted_sync_of_full_segments_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They stay open until then."""
+    """Full segments stay open until a sync of them has ended."""
     real = SegmentWriter.sync
     writer = write(tmp_path, records(200), durable=True)
     count = len(writer._full)
@@ -442,7 +442,7 @@ def test_handler_of_a_signal_cannot_append_in_the_middle_of_an_append(
 def test_handler_of_a_signal_may_append_in_the_middle_of_a_sync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It runs on the thread whose sync is under way, and must not wait for it. It may close full segments before their sync."""
+    """The handler runs on the thread that syncs, and must not wait for it. It may close full segments before their sync."""
     writer = write(tmp_path, records(200), durable=True)
     assert writer._full
     sync = SegmentWriter.sync
@@ -561,7 +561,7 @@ def test_segment_that_is_finished_meanwhile_is_not_lost(
 
 
 def test_file_with_the_name_of_the_next_segment_stays(tmp_path: Path) -> None:
-    """It is not ours. The records go to memory then."""
+    """A file of somebody else is not overwritten. The records go to memory then."""
     writer = JournalWriter(tmp_path, HEADER)
     segment_path(tmp_path, 1).write_bytes(b"of somebody else")
     with pytest.raises(FileExistsError):

@@ -124,7 +124,7 @@ def test_file_of_the_first_release_is_read_and_extended(letters: DeadLetters, tm
 
 
 def test_damaged_record_is_kept(letters: DeadLetters, tmp_path: Path) -> None:
-    """Its bytes are kept, and the columns for people are empty."""
+    """A record that cannot be decoded is a dead letter with its bytes, and the columns for people are empty."""
     put(letters, Entry(1, SCOPE, b"\xff garbage"))
 
     [letter] = letters.find()
@@ -166,7 +166,7 @@ def test_remove(letters: DeadLetters) -> None:
 
 
 def test_missing_file_has_no_dead_letters_and_is_not_created(letters: DeadLetters, tmp_path: Path) -> None:
-    """This holds for every method except `put`."""
+    """Every method but `put` works without the file."""
     assert list(letters.find()) == []
     assert letters.count() == 0
     assert letters.is_sound()
@@ -191,7 +191,7 @@ def test_damaged_file_is_not_sound(letters: DeadLetters, tmp_path: Path) -> None
 
 
 def test_file_that_is_no_database_is_an_error(letters: DeadLetters, tmp_path: Path) -> None:
-    """It is not sound, and no method changes it."""
+    """A file of other content is reported as not sound, and no method changes it."""
     (tmp_path / "dead.db").write_bytes(b"garbage" * 1000)
 
     for call in (lambda: put(letters, ENTRY), letters.count, lambda: list(letters.find()), lambda: letters.remove([1])):

@@ -35,7 +35,7 @@ def test_folder_that_another_process_deletes_at_the_last_moment_is_deleted(
 
 
 def test_damaged_bytes_outlive_their_folder(tmp_path: Path) -> None:
-    """They move to `damaged`, below the name of the folder."""
+    """The bytes of a deleted folder move to `damaged`, below the name of the folder."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     lock = box.create_folder()
     (lock.folder / "damaged").mkdir()

@@ -32,7 +32,7 @@ def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
 
 
 def test_half_deleted_folder_is_deleted(tmp_path: Path) -> None:
-    """Its process was killed after the lock file, the last file, was deleted."""
+    """A process that was killed after it deleted the lock file, the last one, leaves an empty folder."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     (tmp_path / "1-abcdef01").mkdir()
 
@@ -41,7 +41,7 @@ def test_half_deleted_folder_is_deleted(tmp_path: Path) -> None:
 
 
 def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
-    """Its process was killed before the folder got its final name."""
+    """A process that was killed before a folder got its final name leaves one with a dot."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     (tmp_path / ".1-abcdef01").mkdir()
     (tmp_path / ".2-abcdef01").mkdir()
@@ -95,7 +95,7 @@ def test_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", ["fchmod", "ftruncate", "pread", "pwrite"])
 def test_system_without_a_function_that_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """It is an error at the start, which names the function, and nothing is created."""
+    """An error at the start names the missing function, and nothing is created."""
     others = {each: getattr(os, each) for each in ("fchmod", "ftruncate", "pread", "pwrite") if each != name}
     monkeypatch.setattr(folders, "os", SimpleNamespace(**others))
 
@@ -105,7 +105,7 @@ def test_system_without_a_function_that_is_needed(tmp_path: Path, monkeypatch: p
 
 
 def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot be created, or this user may not write to it."""
+    """The message says if the directory cannot be created, or may not be written by this user."""
     (tmp_path / "file").touch()
     with pytest.raises(OutboxError, match="cannot be created: Not a directory"):
         OutboxDirectory(tmp_path / "file" / "box", max_bytes=100)
@@ -173,7 +173,7 @@ def test_folder_whose_lock_file_cannot_be_created_is_reported(
 
 
 def test_missing_directory_has_no_folders(tmp_path: Path) -> None:
-    """It may come back."""
+    """A directory that is gone is no error, because it may come back."""
     box = OutboxDirectory(tmp_path / "box", max_bytes=100)
     (tmp_path / "box").rmdir()
 

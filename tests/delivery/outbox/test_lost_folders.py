@@ -172,7 +172,7 @@ def test_folder_that_lost_a_file_becomes_an_orphan(
 
 
 def test_flush_waits_for_the_folder_that_was_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its records were accepted by this process, and are not delivered yet."""
+    """The records in such a folder were accepted by this process, and are not delivered yet."""
     is_down = True
     with (
         serving(lambda number, records: DOWN if is_down else OK) as server,
@@ -194,7 +194,7 @@ def test_flush_waits_for_the_folder_that_was_given_up(tmp_path: Path, caplog: py
 def test_flush_reports_damage_in_the_folder_that_was_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It reports the damage once."""
+    """Damage makes one flush return False, and the next one True."""
     is_down, real = True, worker_module.adopt
 
     def damage_and_adopt(*arguments: Any) -> Any:

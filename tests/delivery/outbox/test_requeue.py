@@ -99,7 +99,7 @@ def test_nothing_is_requeued_in_a_full_outbox(tmp_path: Path) -> None:
 def test_letters_that_are_moved_in_part_are_not_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """They would be sent, and requeued again."""
+    """Letters whose move failed stay dead letters alone. Else they would be sent, and be requeued again."""
     box, calls = with_letters(tmp_path, b"a", b"a", b"b"), []
     real = getattr(JournalWriter, step)
 

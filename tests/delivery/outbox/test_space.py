@@ -62,7 +62,7 @@ def test_refusal_is_remembered(tmp_path: Path, measured: list[int]) -> None:
 
 
 def test_own_deletions_end_a_refusal(tmp_path: Path, measured: list[int]) -> None:
-    """They free space at once."""
+    """Files that this process deletes free their space at once, and not only with the next measurement of the directory."""
     space = Space(tmp_path, 100)
     path = write(tmp_path, "x.bin", 40)
     with pytest.raises(OutboxFull):

@@ -66,7 +66,7 @@ def test_records_that_are_sent_again_wait(tmp_path: Path) -> None:
 
 
 def test_half_deleted_folder_is_clean(tmp_path: Path) -> None:
-    """Its segments were deleted, because everything in them was sent."""
+    """A folder without segments has no waiting records: all that was in them was sent."""
     write_cursor(make_orphan(tmp_path), 5)
     state = OutboxState.of(OutboxDirectory(tmp_path, max_bytes=1000))
 
@@ -74,7 +74,7 @@ def test_half_deleted_folder_is_clean(tmp_path: Path) -> None:
 
 
 def test_age_is_the_one_of_the_oldest_record(tmp_path: Path) -> None:
-    """It is in seconds, with one decimal place."""
+    """The age is in seconds, with one decimal place."""
     writer = JournalWriter(make_orphan(tmp_path), Header(resource=b""))
     for age in (1000, 10):
         record = LogRecord(observed_timestamp=time.time_ns() - age * 10**9)

@@ -29,7 +29,7 @@ def test_reset_starts_again_from_the_first_wait() -> None:
 
 
 def test_first_wait_after_a_success_is_short_unless_the_server_asks_for_more() -> None:
-    """It may be a server that fails now and then. Clients that a server asks to wait do not return at the same moment."""
+    """A server that fails now and then costs little time. Clients that it asks to wait do not return at the same moment."""
     backoff = Backoff(initial=1, after_success=0.1, random=lambda: 0.5)
     assert backoff.next() == 0.5
     for _ in range(3):

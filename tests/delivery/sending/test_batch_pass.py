@@ -64,7 +64,7 @@ def test_server_that_rejects_everything_in_part_gets_no_record_twice(tmp_path: P
 
 
 def test_second_half_is_not_sent_while_the_first_waits(tmp_path: Path) -> None:
-    """It would be acknowledged past the first."""
+    """Records are acknowledged in order, so sending the second half would acknowledge the first, too."""
     bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, UNAVAILABLE)), journal_of("abcd")
 
     assert bench.sender.send_next(journal) is Outcome.LATER
@@ -73,7 +73,7 @@ def test_second_half_is_not_sent_while_the_first_waits(tmp_path: Path) -> None:
 
 
 def test_first_half_stays_acknowledged_when_the_second_fails(tmp_path: Path) -> None:
-    """It is not sent again."""
+    """The next attempt sends the second half alone."""
     bench, journal = Bench(tmp_path, in_turn(TOO_LARGE, DELIVERED, UNAVAILABLE, DELIVERED)), journal_of("abcd")
 
     assert bench.sender.send_next(journal) is Outcome.LATER
@@ -131,7 +131,7 @@ def test_server_that_accepts_requests_and_no_record_ends_a_batch(tmp_path: Path)
 
 
 def test_record_that_was_delivered_before_those_in_front_of_it_is_not_sent_again(tmp_path: Path) -> None:
-    """It is acknowledged even while the destination refuses everything."""
+    """A record that is known to be delivered is acknowledged even while the destination refuses everything."""
     bench, other, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("a"), journal_of("b")
     assert bench.sender.send_next(other) is Outcome.LATER
     bench.state.refusals.memory_of(journal).done.add(1)

@@ -67,7 +67,7 @@ def test_dead_letter_that_cannot_be_written_is_a_retry(
 
 
 def test_request_that_close_cancels_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is no failure; its records stay for the next process."""
+    """The end of a process is no failure of the server; the records stay for the next process."""
     bench = Bench(tmp_path, in_turn())
     bench.state.close()
     bench.state.schedule_retry(Verdict(action=Action.RETRY, reason=Reason.CANCELLED))

@@ -107,7 +107,7 @@ def test_orphan_is_not_deleted_because_a_backoff_ends(tmp_path: Path) -> None:
 def test_orphan_that_cannot_be_deleted_is_sent_once(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is reported, and keeps its lock file and its cursor, so that no other process sends it again."""
+    """The folder is reported, and keeps its lock file and its cursor, so that no other process sends its records again."""
     folder = make_orphan(tmp_path, "one", "two")
     (folder / name).mkdir()
     for _ in range(2):
@@ -127,7 +127,7 @@ def test_orphan_that_cannot_be_deleted_is_sent_once(
 def test_unreadable_orphan_is_released_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stays on the disk, unlocked, for a later attempt."""
+    """A folder of a later release stays on the disk, unlocked, for a later attempt."""
     folder = make_orphan(tmp_path, "one")
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
         [orphan] = adopt(outbox(tmp_path))
@@ -161,7 +161,7 @@ def test_orphan_that_cannot_be_opened_keeps_no_lock(
 
 
 def test_skipped_folders_are_not_adopted(tmp_path: Path) -> None:
-    """They are unlocked again."""
+    """A skipped folder is unlocked again, so that another process may take it."""
     skipped, other = make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")
 
     [orphan] = adopt(outbox(tmp_path), {skipped})

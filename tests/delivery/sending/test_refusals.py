@@ -44,10 +44,7 @@ def refusing(verdict: Verdict, *uids: str) -> Callable[[list[str]], Verdict]:
 @pytest.mark.parametrize("count", [1, 2, 5, 8, 300, MAX_BATCH_RECORDS])
 @pytest.mark.parametrize("verdict", [BAD_DATA, TOO_LARGE], ids=lambda verdict: verdict.reason.name)
 def test_destination_that_refuses_everything_gets_few_requests(tmp_path: Path, count: int, verdict: Verdict) -> None:
-    """It gets a few before the first wait, and one after each.
-
-    No record dies of bad data; at most four die of a size.
-    """
+    """A few requests come before the first wait, and one after each. No record dies of bad data; at most four die of a size."""
     bench, journal = Bench(tmp_path, lambda records: verdict), journal_of(range(count), size=0)
     send_all(bench, journal)
 
@@ -85,7 +82,7 @@ def test_bad_minutes_cost_no_record(tmp_path: Path) -> None:
 
 
 def test_server_that_fails_in_the_middle_of_a_batch(tmp_path: Path) -> None:
-    """Its earlier successes prove nothing about more than three records in a row."""
+    """A server whose earlier requests succeeded may refuse more than three records in a row, and none of them is bad."""
     requests: list[int] = []
 
     def verdict_on(records: list[str]) -> Verdict:
@@ -113,7 +110,7 @@ def recovering(count: int) -> Callable[[list[str]], Verdict]:
 
 @pytest.mark.parametrize("count", range(1, MAX_SUSPECTS + 1))
 def test_server_that_recovers_right_after_it_refused_a_record(tmp_path: Path, count: int) -> None:
-    """It accepts the next record, which seems to prove that those before are bad. They are sent once more, and arrive."""
+    """The next record is accepted, which seems to prove that those before are bad. They are sent once more, and arrive."""
     bench, journal = Bench(tmp_path, recovering(count)), journal_of("abcdefgh")
     send_all(bench, journal)
 
@@ -137,7 +134,7 @@ def test_server_that_goes_down_while_suspects_are_confirmed(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("bad", ["a", "h", "abc", "abcd", "abcdef", "bdfh", "efgh", "abcdefg"])
 def test_bad_records_become_dead_letters(tmp_path: Path, bad: str) -> None:
-    """Their places do not matter. It happens as soon as another one is accepted: here the newest record, at the latest."""
+    """A bad record in any place becomes one as soon as another record is accepted: here the newest, at the latest."""
     bench = Bench(tmp_path, refusing(BAD_DATA, *bad))
     journal = JournalReader(make_orphan(tmp_path, *"abcdefghi"), is_live=False)
     send_all(bench, journal)
@@ -197,7 +194,7 @@ def test_lone_record_is_refused_often_before_it_is_given_up(tmp_path: Path) -> N
 
 
 def test_too_large_record_becomes_a_dead_letter_at_once(tmp_path: Path) -> None:
-    """This does not depend on other records: its size is its own."""
+    """No other record has to be accepted first, because the size of a record is its own."""
     bench, journal = Bench(tmp_path, lambda records: TOO_LARGE), journal_of("a")
     send_all(bench, journal)
 
@@ -217,7 +214,7 @@ def test_too_large_records_in_a_row_do_not_empty_the_outbox(tmp_path: Path) -> N
 
 
 def test_journal_whose_every_record_is_refused_does_not_stop_another(tmp_path: Path) -> None:
-    """Its resource may be invalid. The records of the other prove that the destination works."""
+    """The resource of a journal may be invalid. The records of another journal prove that the destination works."""
     bench = Bench(tmp_path, refusing(BAD_DATA, *"abcdefghij"))
     bad, good = journal_of("abcdefghij"), journal_of(range(20))
     send_for(bench, 300, bad, good)
@@ -232,7 +229,7 @@ def test_journal_whose_every_record_is_refused_does_not_stop_another(tmp_path: P
 
 
 def test_empty_journals_do_not_delay_the_one_that_is_refused(tmp_path: Path) -> None:
-    """They have no record to try."""
+    """A journal without a record to try is passed over."""
     bench, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("abc")
     send_for(bench, 100, journal_of(""), journal, journal_of(""))
     bench.transport._verdict_on = lambda records: DELIVERED
@@ -268,7 +265,7 @@ def test_server_that_goes_down_while_one_record_is_tried(tmp_path: Path) -> None
 
 
 def test_flush_tries_at_once(tmp_path: Path) -> None:
-    """It cancels the backoff, and sends one record."""
+    """A flush cancels the backoff, and one record is sent."""
     bench, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("abcdef")
     send_all(bench, journal)
     before = len(bench.transport.requests)
@@ -279,7 +276,7 @@ def test_flush_tries_at_once(tmp_path: Path) -> None:
 
 
 def test_long_row_of_bad_records_is_passed(tmp_path: Path) -> None:
-    """It is longer than a batch. Each four cost one good record that is sent before its turn, and only once."""
+    """A row that is longer than a batch costs one good record, sent early and only once, for each four bad ones."""
     bad = [*map(str, range(40))]
     bench = Bench(tmp_path, refusing(BAD_DATA, *bad), usual_limit_bytes=9000)
     journal = JournalReader(make_orphan(tmp_path, *bad, *map(str, range(40, 100))), is_live=False)

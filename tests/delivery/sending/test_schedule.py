@@ -66,7 +66,7 @@ def test_flush_in_another_thread_waits_until_the_wait_is_known() -> None:
 
 
 def test_handler_of_a_signal_may_flush_in_the_middle() -> None:
-    """It runs in the thread that it interrupts, which may hold the lock."""
+    """The handler runs in the thread that it interrupts, which may hold the lock."""
 
     def flush() -> float:
         times.cancel_backoff()

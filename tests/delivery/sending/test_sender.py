@@ -58,7 +58,7 @@ def test_failed_batch_is_sent_again_unchanged(tmp_path: Path, action: Action) ->
 
 
 def test_source_is_rewound_after_a_failure_only(tmp_path: Path) -> None:
-    """It continues at its first unacknowledged record."""
+    """After a failure, a source continues at its first unacknowledged record."""
     failing, working = RecordingSource(batch_of("ab")), RecordingSource(batch_of("ab"))
     Bench(tmp_path, in_turn(UNAVAILABLE)).sender.send_next(failing)
     Bench(tmp_path, in_turn(DELIVERED)).sender.send_next(working)
@@ -121,7 +121,7 @@ def test_nothing_is_skipped_after_an_interruption(tmp_path: Path) -> None:
 def test_damaged_records_are_counted_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, batch: Batch | None
 ) -> None:
-    """This happens even if no undamaged record remains."""
+    """Damage is reported even if no undamaged record remains."""
     bench = Bench(tmp_path, in_turn(DELIVERED))
     bench.sender.send_next(RecordingSource(batch, damaged=3))
 
@@ -213,7 +213,7 @@ def test_record_that_cannot_be_sent_does_not_stop_others(tmp_path: Path, caplog:
 def test_record_stays_if_the_dead_letters_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is sent again later, and is not counted as a dead letter."""
+    """The record is sent again later, and is not counted as a dead letter until then."""
 
     def fail(*_: object, **__: object) -> None:
         raise OutboxError(tmp_path, "disk full")
@@ -250,7 +250,7 @@ def test_records_of_a_request_that_close_cancels_stay(tmp_path: Path, caplog: py
 
 
 def test_closed_sender_sends_nothing(tmp_path: Path) -> None:
-    """Its transport is closed."""
+    """A closed sender has closed its transport, and tries no request."""
     bench, journal = Bench(tmp_path, in_turn(DELIVERED)), journal_of("a")
     bench.sender.close()
 
@@ -280,7 +280,7 @@ def test_batches_have_a_limited_number_of_records(tmp_path: Path) -> None:
 
 
 def test_rejected_data_does_not_make_batches_smaller(tmp_path: Path) -> None:
-    """Its size was not the problem."""
+    """The size of a batch changes only if the size was the problem."""
     bench = Bench(tmp_path, lambda records: BAD_DATA if "0" in records else DELIVERED, usual_limit_bytes=9000)
     journal = journal_of(range(40))
     while bench.sender.send_next(journal) is Outcome.SENT:
@@ -302,7 +302,7 @@ def test_split_halves_the_batches_from_what_was_sent(tmp_path: Path) -> None:
 
 
 def test_batches_grow_again_after_they_were_split(tmp_path: Path) -> None:
-    """They grow slowly, and even from the size of one small record."""
+    """Batches grow slowly, even from the size of one small record."""
     is_strict = True
     bench = Bench(tmp_path, lambda records: TOO_LARGE if is_strict else DELIVERED, usual_limit_bytes=5000)
     journal = journal_of(range(1000), size=0)
@@ -362,7 +362,7 @@ def test_requests_become_as_small_as_the_server_accepts(tmp_path: Path) -> None:
 
 
 def test_requests_are_large_if_the_server_accepts_them(tmp_path: Path) -> None:
-    """They have about 1 MiB."""
+    """A request has about 1 MiB, so that many records cost few requests."""
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
         journal = journal_of(range(3000))
         while sender.send_next(journal) is Outcome.SENT:

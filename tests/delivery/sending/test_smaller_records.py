@@ -33,7 +33,7 @@ def test_first_form_is_as_large_as_servers_usually_accept() -> None:
 
 
 def test_record_below_the_usual_limit_is_halved_at_once() -> None:
-    """This server accepts less than others."""
+    """A server that refuses a record of usual size accepts less than others."""
     assert [lacking for _, lacking in smaller_records(HEADER, span(8), LIMIT)][:2] == [5, 7]
 
 

@@ -108,7 +108,7 @@ def test_lookup_is_cancelled_from_its_first_moment_on(monkeypatch: pytest.Monkey
 
 
 def test_lookup_whose_start_an_interrupt_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its thread may never run, and nobody may wait for it."""
+    """A thread whose start was interrupted may never run, so nobody waits for it."""
 
     def interrupted(_: threading.Thread) -> None:
         raise KeyboardInterrupt
@@ -150,7 +150,7 @@ def test_lookup_is_cancelled_by_another_thread(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_ip_address_needs_no_thread() -> None:
-    """It needs no name server either."""
+    """An address needs no name server, and is found at once."""
     before = threading.active_count()
 
     assert Resolver("127.0.0.1", 4318).addresses(Deadline(0))[0][4] == ("127.0.0.1", 4318)

@@ -146,7 +146,7 @@ def test_server_that_does_not_reply_is_left_at_the_deadline(protocol: OtlpProtoc
 
 
 def test_each_request_has_a_deadline_of_its_own(protocol: OtlpProtocol) -> None:
-    """This holds on a connection that an earlier request has opened."""
+    """The second request on an open connection ends by its own timeout, not by that of the first."""
     replies = iter([Reply.ACCEPT, Reply.SILENCE])
     with serving(protocol, lambda number, request: next(replies)) as server, opened(server.destination()) as transport:
         transport.send(REQUEST, 2 * LIMIT_SECONDS)
@@ -157,7 +157,7 @@ def test_each_request_has_a_deadline_of_its_own(protocol: OtlpProtocol) -> None:
 
 @pytest.mark.parametrize("timeout_seconds", [0.0, -1.0])
 def test_timeout_that_is_over_is_a_verdict_too(protocol: OtlpProtocol, timeout_seconds: float) -> None:
-    """It raises nothing. gRPC compares clocks in milliseconds, and may still deliver a request with a timeout of 0."""
+    """No exception is raised. gRPC compares clocks in milliseconds, and may still deliver a request with a timeout of 0."""
     with serving(protocol) as server:
         verdict = send(server.destination(), timeout_seconds=timeout_seconds)
 
@@ -229,7 +229,7 @@ def test_close_cancels_the_request_of_another_thread(protocol: OtlpProtocol) -> 
 
 
 def test_close_may_be_called_twice(protocol: OtlpProtocol) -> None:
-    """It may be called before the first request."""
+    """A transport may be closed before its first request, which is cancelled then."""
     with serving(protocol) as server:
         transport = open_transport(server.destination())
         transport.close()
@@ -248,7 +248,7 @@ def test_success_that_cannot_be_read_delivers_nothing(protocol: OtlpProtocol, re
 
 
 def test_huge_response_does_not_spoil_the_next_request(protocol: OtlpProtocol) -> None:
-    """Its unread rest is not taken for the next response."""
+    """The unread rest of a response is not taken for the next response."""
     replies = iter([Reply.HUGE, Reply.ACCEPT])
     with serving(protocol, lambda number, request: next(replies)) as server, opened(server.destination()) as transport:
         transport.send(REQUEST, LONG)
@@ -257,7 +257,7 @@ def test_huge_response_does_not_spoil_the_next_request(protocol: OtlpProtocol) -
 
 
 def test_empty_request_is_a_mistake_of_the_caller(protocol: OtlpProtocol) -> None:
-    """It is not sent."""
+    """A request without records raises a `ValueError`, and is not sent."""
     with serving(protocol) as server, pytest.raises(ValueError, match="empty"):
         send(server.destination(), body=b"")
 
@@ -265,7 +265,7 @@ def test_empty_request_is_a_mistake_of_the_caller(protocol: OtlpProtocol) -> Non
 
 
 def test_request_above_64_mib_is_not_sent(protocol: OtlpProtocol) -> None:
-    """Its verdict is to split it."""
+    """The verdict on a request that is too large is to split it."""
     with serving(protocol) as server:
         verdict = send(server.destination(), body=bytes(MAX_REQUEST_BYTES + 1))
 

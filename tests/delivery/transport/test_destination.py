@@ -25,7 +25,7 @@ def http(url: str = "https://collector.example/v1/logs", **options: Any) -> Dest
 
 
 def test_repr_has_no_credentials() -> None:
-    """It has no value of a header, no query, no password of the URL or the proxy, and no path of a key."""
+    """The text has no value of a header, no query, no password of the URL or the proxy, and no path of a key."""
     destination = http(
         "https://user:canary@collector.example/v1/logs?key=canary#canary",
         headers={"authorization": "Bearer canary"},
@@ -79,7 +79,7 @@ def test_tls_is_decided_by_the_scheme_or_else_by_insecure(url: str, insecure: bo
 
 
 def test_tls_context_checks_the_server() -> None:
-    """Its certificate and its name."""
+    """The certificate of the server must be valid, and be for its name."""
     context = http().tls_context()
 
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -112,7 +112,7 @@ def test_encrypted_key_is_an_error_and_does_not_ask_for_its_password(tmp_path: P
 
 
 def test_headers_compare_like_the_mapping_that_they_are() -> None:
-    """They are a copy: later changes of the original have no effect."""
+    """Headers are a copy: later changes of the original have no effect."""
     original = {"x-team": "a"}
     headers = Headers(original)
     original["x-team"] = "b"

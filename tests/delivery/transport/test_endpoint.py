@@ -79,7 +79,7 @@ def test_http_endpoint_is_a_base_or_the_whole_url(value: str, of_the_signal: boo
     ],
 )
 def test_unusable_url_is_an_error_that_does_not_show_it(value: str) -> None:
-    """It may contain a password."""
+    """A URL may contain a password, so the message has no part of it."""
     with pytest.raises(ValueError, match="it ") as caught:
         http_endpoint(value, of_the_signal=True)
 
@@ -88,13 +88,13 @@ def test_unusable_url_is_an_error_that_does_not_show_it(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["http://a:4317", "a:4317", "dns:///a:4317", "unix:/run/otlp.sock"])
 def test_grpc_endpoint_is_a_url_or_a_target(value: str) -> None:
-    """It is used as it is."""
+    """Either form is passed to gRPC as it is."""
     assert grpc_endpoint(value) == value
 
 
 @pytest.mark.parametrize("value", ["a b", "user@a", "http://user@a", "ä:1", "http://"])
 def test_unusable_grpc_endpoint_is_an_error(value: str) -> None:
-    """This includes one with credentials."""
+    """A target with a space, with letters beyond ASCII or with credentials is refused."""
     with pytest.raises(ValueError, match="it "):
         grpc_endpoint(value)
 
@@ -142,7 +142,7 @@ def test_scheme_is_http_https_or_none(text: str) -> None:
 
 
 def test_port_of_a_target_of_grpc() -> None:
-    """It is 0 if the target has several addresses."""
+    """A target with several addresses has the port 0."""
     targets = ["http://a:1", "https://a", "a:4317", "dns:a:4317", "dns://8.8.8.8/a:4317", "ipv4:10.1.2.3:1,10.1.2.4:1"]
 
     assert [other_port(target) for target in targets] == [1, 443, 4317, 4317, 4317, 0]

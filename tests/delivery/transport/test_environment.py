@@ -28,7 +28,7 @@ def problem_of(**variables: str) -> str:
 
 
 def test_defaults_are_those_of_the_specification() -> None:
-    """They are HTTP to this host, ten seconds, and no compression."""
+    """The defaults are HTTP to this host, ten seconds, and no compression."""
     found = read()
 
     assert (found.protocol, found.url) == (OtlpProtocol.HTTP, "http://localhost:4318/v1/logs")
@@ -45,7 +45,7 @@ def test_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPat
 
 
 def test_variables_of_the_logs_signal_replace_the_common_ones() -> None:
-    """Its endpoint is used as it is; the common one is a base. Lists of headers are not merged."""
+    """The endpoint of the signal is used as it is; the common one is a base. Lists of headers are not merged."""
     assert read(ENDPOINT="http://a:1/base/").url == "http://a:1/base/v1/logs"
     assert read(ENDPOINT="http://a:1", LOGS_ENDPOINT="https://b:2/own").url == "https://b:2/own"
     assert read(TIMEOUT="2000", LOGS_TIMEOUT="500").timeout_seconds == 0.5
@@ -130,7 +130,7 @@ def test_timeout_that_was_meant_in_seconds_is_a_problem() -> None:
 
 @pytest.mark.parametrize(("value", "insecure"), [("true", True), ("1", True), ("False", False), ("0", False)])
 def test_insecure_is_a_boolean(value: str, insecure: bool) -> None:
-    """It may be written in any case of letters."""
+    """The words are accepted in any case of letters, and so are 1 and 0."""
     assert read(INSECURE=value).insecure is insecure
 
 

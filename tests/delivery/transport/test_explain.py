@@ -70,7 +70,7 @@ def test_missing_page(path: str, explanation: str) -> None:
 
 
 def test_web_page_is_explained() -> None:
-    """It answers with 200, and has delivered nothing."""
+    """A login page answers with 200 and has delivered nothing. The message says what it is."""
     page = (200, {"Content-Type": "text/html"}, b"<html>Sign in</html>")
     with serving_http(lambda number, records: page) as server:
         verdict = send(destination(server.endpoint))

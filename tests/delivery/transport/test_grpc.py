@@ -74,7 +74,7 @@ def test_request_above_the_limit_of_a_server_is_split() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "dns:///", "ipv4:"])
 def test_target_that_is_no_url_is_used_as_it_is(prefix: str) -> None:
-    """It is used without TLS only if the destination says so."""
+    """A target without a scheme uses TLS, unless the destination is marked as insecure."""
     with serving(OtlpProtocol.GRPC) as server:
         target = f"{prefix}127.0.0.1:{server.port}"
 
@@ -108,7 +108,7 @@ def test_ipv6_address_in_a_url() -> None:
 
 @pytest.mark.parametrize("key", ["grpc-status-details-bin", "google.rpc.retryinfo-bin", None])
 def test_retry_info_is_found_in_either_place(key: str | None) -> None:
-    """It is in the details of the status, or a trailer of its own. Without it, nothing says when to come back."""
+    """The delay is in the details of the status, or a trailer of its own. Without it, nothing says when to come back."""
     retry_info = RetryInfo(retry_delay={"seconds": 3, "nanos": 500_000_000})
     status = Status()
     status.details.add().Pack(retry_info)

@@ -260,7 +260,7 @@ def test_proxy_opens_a_tunnel_to_a_secure_server(certificates: Certificates) -> 
 
 
 def test_proxy_forwards_requests_without_tls() -> None:
-    """It gets the whole URL."""
+    """The request line that a proxy gets has the whole URL."""
     with listening(accept_all) as proxy:
         verdict = send("http://collector.example/v1/logs", proxy=f"http://127.0.0.1:{proxy.port}")
 
@@ -283,7 +283,7 @@ def test_proxy_that_rejects_the_tunnel_is_a_reason_of_its_own() -> None:
 
 
 def test_proxy_without_tls_gets_its_credentials_with_each_request() -> None:
-    """It reads the request, so the header is part of it."""
+    """A proxy that forwards requests reads their headers, so the credentials are one of them."""
     with listening(accept_all) as proxy:
         send("http://collector.example/v1/logs", proxy=f"http://user:canary@127.0.0.1:{proxy.port}")
 
@@ -291,7 +291,7 @@ def test_proxy_without_tls_gets_its_credentials_with_each_request() -> None:
 
 
 def test_success_that_is_cut_short_is_retried() -> None:
-    """It may be the beginning of a partial success."""
+    """The part that arrived may be the beginning of a partial success."""
 
     def answer(connection: socket.socket, _: str) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 9\r\n\r\n\x0a")
@@ -307,7 +307,7 @@ def test_success_that_is_cut_short_is_retried() -> None:
     "head", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Ty", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"]
 )
 def test_success_that_is_cut_in_its_headers_is_retried(head: bytes) -> None:
-    """It may be a partial success, too. For `http.client` the end of the connection is the end of the headers."""
+    """The missing part may tell of rejected records. For `http.client` the end of the connection is the end of the headers."""
 
     def answer(connection: socket.socket, _: str) -> None:
         connection.sendall(head)
@@ -405,7 +405,7 @@ def test_message_does_not_quote_a_broken_response() -> None:
 
 
 def test_second_thread_waits_no_longer_than_its_own_timeout() -> None:
-    """It waits for the request of the first thread."""
+    """A request that waits for that of another thread ends by its own timeout, and the message says so."""
     asked, release = threading.Event(), threading.Event()
 
     def answer(connection: socket.socket, _: str) -> None:
@@ -468,7 +468,7 @@ def test_response_is_read_after_a_broken_pipe(
 
 
 def test_connection_is_not_used_again_if_the_server_will_close_it() -> None:
-    """It has announced that, even if its end is still open."""
+    """A server that announces the end of a connection may still have it open."""
     connections = set()
 
     def answer(connection: socket.socket, _: str) -> None:

@@ -15,7 +15,7 @@ from heliograph.delivery.transport.open import open_transport
 
 @pytest.mark.parametrize(("protocol", "kind"), [(OtlpProtocol.HTTP, HttpTransport), (OtlpProtocol.GRPC, GrpcTransport)])
 def test_each_protocol_has_its_transport(protocol: OtlpProtocol, kind: type) -> None:
-    """It connects with its first request only, so no server is needed here."""
+    """A transport connects with its first request only, so no server is needed here."""
     transport = open_transport(Destination(protocol=protocol, url="http://127.0.0.1:9"))
     transport.close()
 
@@ -23,7 +23,7 @@ def test_each_protocol_has_its_transport(protocol: OtlpProtocol, kind: type) -> 
 
 
 def test_grpc_is_not_imported_for_http() -> None:
-    """It takes a tenth of a second to import."""
+    """A program that sends by HTTP does not pay for the import of gRPC, which takes a tenth of a second."""
     program = (
         "import sys\n"
         "from heliograph.delivery.transport.destination import Destination, OtlpProtocol\n"

@@ -33,7 +33,7 @@ def test_servers_of_each_protocol(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", list(OtlpProtocol))
 def test_server_that_wants_a_certificate_of_the_client(protocol: OtlpProtocol, tmp_path: Path) -> None:
-    """It ends the connection after the handshake, by an alert or without one."""
+    """Such a server ends the connection after the handshake, by an alert or without one."""
     certificates = Certificates(tmp_path)
     with serving(protocol, certificates=certificates, wants_client_certificate=True) as server:
         assert speaks_tls(f"http://127.0.0.1:{server.port}")
@@ -51,7 +51,7 @@ def test_nobody_answers(endpoint: str) -> None:
 
 
 def test_server_that_is_silent() -> None:
-    """It is asked for a second at most."""
+    """A port without an answer is asked for a second at most, and counts as none of the protocols."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
 

@@ -128,7 +128,7 @@ def test_message_of_an_error() -> None:
 
 @given(st.integers(0, 10**6), st.integers(0, 10**9 - 1))
 def test_retry_delay(seconds: int, nanos: int) -> None:
-    """It is one of the details of a status, or alone."""
+    """The delay is read from the details of a status, and from a message of its own."""
     info = RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
     packed, other = Any(), Any()
     packed.Pack(info)
@@ -152,7 +152,7 @@ def test_status_without_a_retry_delay() -> None:
 
 @given(st.binary(max_size=200), st.sampled_from(["", PROTOBUF, "application/json", "text/html"]))
 def test_any_bytes_can_come_from_a_server(body: bytes, media_type: str) -> None:
-    """They are a response or a `ValueError`, and the message of an error is a text."""
+    """Any body is a response or a `ValueError`, and the message of an error is a text."""
     assert isinstance(read_status_message(body, media_type), str)
     assert read_retry_delay(body) is None or read_retry_delay(body) >= 0
     with contextlib.suppress(ValueError):
@@ -160,7 +160,7 @@ def test_any_bytes_can_come_from_a_server(body: bytes, media_type: str) -> None:
 
 
 def test_response_of_the_largest_size_is_read() -> None:
-    """Its message is text that is not UTF-8, which protobuf's library would reject."""
+    """A message that is not UTF-8 is read, too, which protobuf's library would reject. One byte more than 4 MiB is an error."""
     padding = MAX_RESPONSE_BYTES - 10 - 3
     size = bytes([padding & 0x7F | 0x80, padding >> 7 & 0x7F | 0x80, padding >> 14 & 0x7F | 0x80, padding >> 21])
     body = b"\x0a\x06\x08\x02\x12\x02\xffx" + b"\x12" + size + b"x" * padding
@@ -192,6 +192,6 @@ def test_negative_number_in_json_is_none() -> None:
 
 
 def test_text_is_never_a_response() -> None:
-    """Its bytes may be a message by chance."""
+    """The bytes of a text may be an OTLP message by chance."""
     with pytest.raises(ValueError, match="text/plain, not an OTLP message"):
         read_response(b"\x0a\x02\x08\x03", "text/plain")

@@ -51,7 +51,7 @@ def test_success_is_a_delivery_without_a_message(status: int) -> None:
 
 
 def test_partial_success_counts_the_rejected_and_keeps_the_message() -> None:
-    """It does so over both protocols."""
+    """HTTP and gRPC have the same verdict."""
     body = PARTIAL.SerializeToString()
 
     for verdict in (http(200, body=body), verdict_from_grpc("OK", "", body=body)):
@@ -69,7 +69,7 @@ def test_partial_success_without_rejected_records_is_a_delivery_with_a_warning()
 
 @pytest.mark.parametrize("body", [b"<html>Sign in</html>", b"ok", b"\x0a" + b"x" * MAX_RESPONSE_BYTES])
 def test_success_with_a_body_that_is_not_otlp_delivers_nothing(body: bytes) -> None:
-    """It is from another server, like the login page of a proxy; the records are kept."""
+    """Such a response is from another server, like the login page of a proxy; the records are kept."""
     html = {"content-type": "text/html; charset=utf-8"}
     for verdict in (http(200, html, body), verdict_from_grpc("OK", "", body=body)):
         assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.UNREADABLE)
@@ -222,7 +222,7 @@ def test_exhausted_quota_is_no_fault_of_the_data(details: str) -> None:
 
 
 def test_request_above_64_mib_is_to_be_split() -> None:
-    """It is not sent at all; an empty one is a mistake of the caller."""
+    """A request that is too large is not sent at all; an empty one is a mistake of the caller."""
     too_large = check_request_size(bytes(MAX_REQUEST_BYTES + 1))
 
     assert check_request_size(b"x") is None
@@ -262,7 +262,7 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
 
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ (GMT|[+-]\d{1,9})"))
 def test_any_retry_after_is_at_most_a_day(value: str) -> None:
-    """It is never negative, and never an exception."""
+    """No header of a server gives a negative time, or an exception."""
     seconds = parse_retry_after(value, NOW)
 
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS

@@ -21,7 +21,7 @@ class Viewed(Event, namespace="shop"):
 
 
 async def test_events_and_tokens_of_one_datasette(telemetry: Telemetry, instances) -> None:
-    """They are captured like those of a host, and are no events of another host."""
+    """Events and tokens are captured like those of a host, and are no events of another host."""
     datasette = await instances()
     datasette.root_enabled = True
     with capture(datasette) as captured, capture(Host(Settings(secret=(SECRET,)))) as other:

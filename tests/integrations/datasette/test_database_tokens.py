@@ -39,7 +39,7 @@ async def instance(request, instances, monkeypatch, tmp_path):
 
 
 async def test_token_is_created_verified_and_revoked(instance) -> None:
-    """It is the default for new tokens. A revoked or forged one is HTTP 401, and not an anonymous request."""
+    """New tokens are in the database. A revoked or forged one is HTTP 401, and not an anonymous request."""
     token = await instance.create_token("alice", expires_after=1000)
     [kept] = await tokens.tokens(instance)
     expected = {"id": "alice", "token": "hgtok", "token_id": kept.id, "token_expires": int(kept.expires)}
@@ -147,7 +147,7 @@ async def test_last_use_is_written_at_shutdown(instances, monkeypatch, tmp_path:
 
 
 async def test_database_that_fails_does_not_keep_datasette_from_stopping(instance, monkeypatch, warnings) -> None:
-    """It may be locked or gone."""
+    """The database may be locked or gone by then."""
 
     async def flush() -> None:
         raise sqlite3.OperationalError("database is locked")

@@ -218,7 +218,7 @@ async def test_second_class_with_the_same_name_is_emitted_untyped_after_one_warn
 
 
 async def test_event_of_an_unregistered_subclass_is_emitted(instances, telemetry) -> None:
-    """It has the event name of its registered ancestor, and its own fields."""
+    """The event has the name of its registered ancestor, and its own fields."""
     instance = await instances(Registrar(BanUserEvent))
     subclass = make_dataclass("BanForeverEvent", [("reason", str)], bases=(BanUserEvent,))
 
@@ -391,7 +391,7 @@ async def test_invalid_event_is_put_into_the_quarantine(instances, telemetry, mo
 
 
 async def test_outbox_is_awaited_by_datasette(instances, telemetry: Telemetry) -> None:
-    """Its event loop goes on until the record is on the disk."""
+    """`track_event` returns when the record is on the disk, and the event loop goes on until then."""
     store = DeferringStore()
     telemetry.logger_provider.add_log_record_processor(store)
     datasette = await instances()

@@ -88,7 +88,7 @@ def test_providers_are_set_up_and_shut_down_with_the_settings_of_the_instance(mo
 
 
 def test_another_error_of_the_startup_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a defect and not a problem of the configuration, so its traceback is needed."""
+    """A defect is no problem of the configuration, so its traceback is needed."""
     monkeypatch.setattr(plugin, "providers", Providers(ZeroDivisionError()))
 
     with pytest.raises(ZeroDivisionError):

@@ -88,7 +88,7 @@ def _with_clock(deployed: Deployment) -> Deployment:
 
 
 async def test_format(deployed: Deployment) -> None:
-    """It is ``hgtok_``, an id, a secret, and a checksum."""
+    """A token is ``hgtok_``, an id, a secret, and a checksum."""
     issued = await tokens.issue(deployed.host, "alice")
 
     body, checksum = issued.token[:-6], issued.token[-6:]
@@ -164,7 +164,7 @@ async def test_rotation_with_overlap_and_without(deployed: Deployment) -> None:
 
 
 async def test_restrictions_are_narrowed_later(deployed: Deployment) -> None:
-    """They never get wider."""
+    """The restrictions of a token never get wider."""
     issued = await tokens.issue(deployed.host, "alice")
     await tokens.restrict(deployed.host, issued.id, TokenRestrictions().allow_all("view-instance"))
 

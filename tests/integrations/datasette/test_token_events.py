@@ -115,7 +115,7 @@ async def test_creation_has_one_span_and_one_event_whichever_way_it_takes(instan
 
 
 async def test_event_of_a_verification_has_the_trace_of_the_request(instance, telemetry) -> None:
-    """It is tracked in a task of its own, in the context of the request."""
+    """The event is tracked in a task of its own, in the context of the request."""
     await status(instance, "dstok_x")
     await settled(instance)
 
@@ -125,7 +125,7 @@ async def test_event_of_a_verification_has_the_trace_of_the_request(instance, te
 
 
 async def test_page_of_the_core_has_one_event(instance, telemetry) -> None:
-    """It is the core's, with the id of the token."""
+    """The event is the core's, with the id of the token."""
     cookies = {"ds_actor": instance.client.actor_cookie({"id": "root"})}
     instance.root_enabled = True
 

@@ -153,7 +153,7 @@ async def test_expiry_by_datasettes_setting_is_expired(instances, telemetry) -> 
 
 
 async def test_unknown_token_is_unrecognized(instances, telemetry) -> None:
-    """It is no error: the request has no actor. All handlers together have one verdict."""
+    """An unknown token is no error: the request has no actor. All handlers together have one verdict."""
     instance = await instances(Handlers(Letters()), WhoAmI(), secret=SECRET)
 
     answer = await instance.client.get("/who", **bearer("something"))

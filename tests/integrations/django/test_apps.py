@@ -10,7 +10,7 @@ from heliograph.integrations.django.middleware_order import check_middleware_ord
 
 
 def test_package_is_the_application() -> None:
-    """Its name and its label are those that a project writes."""
+    """The application has the name and the label that a project writes."""
     config = apps.get_app_config("heliograph")
 
     assert type(config) is HeliographConfig

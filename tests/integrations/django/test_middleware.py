@@ -71,7 +71,7 @@ ASGI = pytest.mark.parametrize("asgi", [False, True], ids=["WSGI", "ASGI"])
     [("/sync", False), ("/async", False), ("/stream", False), ("/sync", True), ("/async", True), ("/astream", True)],
 )
 def test_user_of_the_session_is_the_actor(user: User, path: str, *, asgi: bool) -> None:
-    """This holds in each kind of view, and in each step of a stream. Without a session, nobody is."""
+    """Each kind of view, and each step of a stream, has the actor. Without a session, nobody is."""
     get(path, session_of(user), asgi=asgi)
     assert project.SEEN
     assert {str(actor) for actor in project.SEEN} == {str({"id": str(user.pk)})}
@@ -116,7 +116,7 @@ def test_set_actor_wins(user: User, *, asgi: bool) -> None:
 def test_request_is_what_it_would_be_without_us(
     user: User, path: str, engine: str, cookie: str | None, *, asgi: bool
 ) -> None:
-    """Its status, content, cookies and `Vary` are the same, for good and for bad sessions."""
+    """The status, content, cookies and `Vary` are the same, for good and for bad sessions."""
     with override_settings(SESSION_ENGINE=engine):
         answers = []
         for middleware in (project.AUTHENTICATION, [*project.AUTHENTICATION, project.OURS]):
@@ -187,7 +187,7 @@ def with_spans(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> Iterato
     [("/sync", False), ("/async", False), ("/stream", False), ("/sync", True), ("/async", True), ("/astream", True)],
 )
 def test_request_has_a_span(with_spans: Telemetry, path: str, *, asgi: bool) -> None:
-    """It ends when the content was read."""
+    """The span ends when the content was read."""
     get(path, asgi=asgi)
     [span] = with_spans.spans
     assert (span.name, span.kind, span.parent) == (f"GET {path}", SpanKind.SERVER, None)

@@ -37,11 +37,11 @@ report(is_checked=True)
     ],
 )
 def test_system_check_reports_the_wrong_order(middleware: list[str], errors: list[str]) -> None:
-    """It is part of `manage.py check`, and no error of its own for other problems."""
+    """The check is part of `manage.py check`, and no error of its own for other problems."""
     with override_settings(MIDDLEWARE=middleware):
         assert [each.id for each in checks.run_checks() if str(each.id).startswith("heliograph")] == errors
 
 
 def test_system_check_of_a_project_without_users() -> None:
-    """It need not have `django.contrib.auth`, whose middleware cannot be imported then."""
+    """A project need not have `django.contrib.auth`, whose middleware cannot be imported then."""
     assert python(WITHOUT_USERS).only == {"is_checked": True}

@@ -77,7 +77,7 @@ def test_each_step_has_the_actor() -> None:
 
 
 def test_each_step_of_async_content_has_the_actor() -> None:
-    """It is the same under ASGI."""
+    """Async content, as served by ASGI, has the actor in its own steps alone."""
     seen: list[object] = []
 
     async def content() -> AsyncIterator[bytes]:
@@ -96,7 +96,7 @@ def test_each_step_of_async_content_has_the_actor() -> None:
 
 
 def test_error_of_the_content_ends_the_span() -> None:
-    """It passes on to the server."""
+    """The error passes on to the server."""
 
     def content() -> Iterator[bytes]:
         yield b"a"

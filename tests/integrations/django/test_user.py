@@ -57,7 +57,7 @@ def test_user_that_was_replaced_or_found_is_not_looked_for() -> None:
 
 
 def test_user_of_a_middleware_without_async_code() -> None:
-    """It is evaluated in a thread. An event that the evaluation makes has no actor."""
+    """A lazy user is evaluated in a thread. An event that the evaluation makes has no actor."""
     request = HttpRequest()
     actor = ActorOfUser(request, actor_of_user)
     inside: list[object] = []

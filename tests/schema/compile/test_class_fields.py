@@ -94,7 +94,7 @@ def test_fields_of_a_model_of_pydantic_1() -> None:
 
 
 def test_fields_that_are_not_wanted() -> None:
-    """Their annotations are not evaluated."""
+    """Annotations of fields that are left out are not evaluated."""
 
     @dataclass
     class Odd:

@@ -62,7 +62,7 @@ def test_unreadable_subclass_keeps_the_fields_of_the_ancestor() -> None:
 
 
 def test_masked_schema_has_no_field_in_plain() -> None:
-    """Its new name is not emitted."""
+    """An event with this schema is not emitted under its new name, either."""
     masked = masked_schema(compile_schema(BoxEvent, namespace="app"))
 
     assert privacies(masked) == [Privacy.MASK, Privacy.MASK]
@@ -70,7 +70,7 @@ def test_masked_schema_has_no_field_in_plain() -> None:
 
 
 def test_alias_has_the_privacy_of_its_arguments() -> None:
-    """It is the same under both names of the event."""
+    """The privacy is the same under both names of the event."""
     specialized = specialize_schema(compile_schema(BoxEvent, namespace="app"), BoxEvent[Secret])
 
     assert specialized.renamed is not None

@@ -120,7 +120,7 @@ def test_name_that_is_a_field_is_rejected(field: Any, written: str) -> None:
 
 
 def test_name_as_a_class_variable() -> None:
-    """It is no field, although it has an annotation."""
+    """The name of an event is no field, although it has an annotation."""
 
     @dataclass
     class Sold(Event):
@@ -166,7 +166,7 @@ def test_illegal_namespace_is_rejected(namespace: str) -> None:
 
 
 def test_namespace_of_heliograph_is_rejected() -> None:
-    """It is reserved for our own names."""
+    """The namespace `heliograph` is reserved for heliograph's own names."""
 
     @dataclass
     class Odd(Event, namespace="heliograph"):
@@ -262,7 +262,7 @@ def test_keywords_of_a_slotted_class_are_kept() -> None:
 
 
 def test_version_and_deprecation_are_not_inherited() -> None:
-    """They belong to one contract; a namespace belongs to a family of events."""
+    """A version and a deprecation belong to one contract; a namespace belongs to a family of events."""
 
     @dataclass
     class ChildEvent(PlacedEvent):

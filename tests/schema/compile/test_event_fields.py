@@ -61,7 +61,7 @@ def test_declaration_that_contradicts_itself_is_rejected(hint: Any, problem: str
 
 
 def test_two_attributes_in_one_annotation_are_rejected() -> None:
-    """It would not be clear which of them applies."""
+    """No rule would say which of the two applies."""
     hint = Annotated[list[Annotated[str, Attribute(privacy=Privacy.MASK)]], Attribute(privacy=Privacy.PLAIN)]
     with pytest.raises(SchemaError, match="more than one `Attribute`"):
         compile_schema(make_dataclass("E", [("a", hint)], bases=(Event,), namespace={"name": "e"}), namespace="app")

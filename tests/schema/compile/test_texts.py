@@ -61,7 +61,7 @@ def test_type_of_a_class(cls: Any, kind: StringType | None) -> None:
 
 
 def test_constraints_of_text() -> None:
-    """They are lengths and patterns of text, offsets of times, and the number of bytes."""
+    """Constraints are lengths and patterns of text, offsets of times, and the number of bytes."""
     text = text_type(str, Constraints(min_length=1, max_length=3, patterns=("a", "b")))
     naive = text_type(dt.time, Constraints(tz=False))
     data = text_type(bytes, Constraints(max_length=2))

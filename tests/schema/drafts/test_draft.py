@@ -13,7 +13,7 @@ texts = st.text(st.characters(categories=None), max_size=40)
 
 @given(texts, st.sets(st.sampled_from(["Order", "order", "Order_2"])))
 def test_names_are_valid_and_not_taken(text: str, taken: set[str]) -> None:
-    """They are identifiers and no keywords, and a class with them compiles."""
+    """Drafted names are identifiers and no keywords, and a class with them compiles."""
     cls, field = class_name(text, taken), field_name(text, taken)
 
     for name in (cls, field):

@@ -29,7 +29,7 @@ def source_of(*events: RecordedEvent) -> str:
 
 @pytest.mark.parametrize(("numbers", "severity"), [([14, 14, 9], 14), ([None], 9), ([0, 0, 14], 9)])
 def test_the_most_frequent_severity_is_drafted(numbers: list[int | None], severity: int) -> None:
-    """It may be any number of OpenTelemetry's; otherwise it is INFO."""
+    """A severity may be any number of OpenTelemetry's; otherwise it is INFO."""
     source = source_of(*(recorded({}, severity_number=number) for number in numbers))
 
     assert [schema.severity for schema in schemas_of(source)] == [severity]
@@ -215,7 +215,7 @@ HASHED = f"hmac-sha256:{'0' * 64}"
     ids=lambda value: str(value)[:30],
 )
 def test_an_annotation_fits_every_recorded_value(values: list[Any], annotation: str) -> None:
-    """It is the narrowest that a draft can have, or ``Any``."""
+    """The annotation is the narrowest that a draft can have, or ``Any``."""
     drafts, _ = drafts_of_recorded(recorded({"shop.order.x": value}) for value in values)
 
     [field] = drafts[0].fields
@@ -247,7 +247,7 @@ def test_a_value_that_was_always_protected_is_optional(value: str, privacy: Priv
     ids=["half", "less than half", "missing", "no name", "several types", "deep", "many keys", "too many keys"],
 )
 def test_keys_are_a_class_or_a_dict(rows: list[dict[str, Any]], annotation: str, *, required: bool) -> None:
-    """They are a class if each is in at least half of the instances, and can be a field."""
+    """Keys become the fields of a class if each is in at least half of the instances, and can be a field."""
     found = [recorded({f"shop.order.x.{key}": value for key, value in row.items()}) for row in rows]
 
     [field] = drafts_of_recorded(found)[0][0].fields
@@ -256,7 +256,7 @@ def test_keys_are_a_class_or_a_dict(rows: list[dict[str, Any]], annotation: str,
 
 
 def test_a_name_with_a_value_and_with_keys_has_any_type() -> None:
-    """It was not a dict in every event."""
+    """A property that was a dict in some events and a value in others is no dict."""
     drafts, _ = drafts_of_recorded([recorded({"shop.order.x": 1}), recorded({"shop.order.x.a": 1})])
 
     assert [(field.name, field.annotation, field.required) for field in drafts[0].fields] == [("x", "Any", False)]
@@ -318,7 +318,7 @@ def test_recorded_events_give_a_class_like_their_own() -> None:
 @settings(max_examples=50)
 @given(st.lists(st.sampled_from(FITTING), max_size=4), st.data())
 def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) -> None:
-    """It can be registered, whatever the values were."""
+    """The drafted class can be registered, whatever the values were."""
     fields = [(f"x{index}", hint) for index, (hint, _) in enumerate(pairs)]
     cls = make_dataclass("E", fields, bases=(Event,), namespace={"name": "e"})
     events = data.draw(st.lists(st.builds(cls, *(values for _, values in pairs)), min_size=1, max_size=3))
@@ -351,7 +351,7 @@ def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) 
     )
 )
 def test_events_of_other_programs_give_a_class(rows: list[dict[str, Any]]) -> None:
-    """Their attributes may have any names and values."""
+    """The attributes of other programs may have any names and values."""
     drafts, skipped = drafts_of_recorded(map(recorded, rows))
     (schema,) = schemas_of(python_source(drafts, origin="a test"))
 

@@ -161,7 +161,7 @@ events:
 
 
 def test_a_registry_in_the_older_format(tmp_path: Path) -> None:
-    """It has groups that extend others, references, templates, a condition, and what only this format has."""
+    """The older format has groups that extend others, references, templates, a condition, and what no other format has."""
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "events.yml").write_text(FIRST)
     (tmp_path / ".hidden").mkdir()
@@ -310,7 +310,7 @@ def test_any_text_of_an_event_gives_a_class(tmp_path: Path, event: dict[str, obj
     "member", ["mro", "name", "value", "class", "None", "_value_", "__init__", "", " ", "é", "1", "auto", "self"]
 )
 def test_any_member_of_an_enum_gives_a_class(tmp_path: Path, member: str) -> None:
-    """Its values are kept."""
+    """A member whose name Python refuses gets another one, and the values are kept."""
     members = [{"id": member, "value": "one", "brief": member}, {"id": "other", "value": "two"}]
     document = {
         "attributes": [{"key": "a.b.x", "type": {"members": members}}],

@@ -159,7 +159,7 @@ def test_event_without_fields_and_with_a_quote_at_the_end() -> None:
 
 
 def test_event_without_a_namespace() -> None:
-    """It gets the program's own."""
+    """The drafted class names no namespace, so that it has the program's own."""
     source = python_source([EventDraft(name="Closed", event_name="closed", fields=())], origin="a test")
 
     assert "class Closed(Event):" in source

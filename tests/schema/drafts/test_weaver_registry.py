@@ -120,7 +120,7 @@ def test_a_group_that_includes_itself_is_an_error(tmp_path: Path) -> None:
 
 
 def test_attributes_without_a_name_are_ignored(tmp_path: Path) -> None:
-    """This holds for definitions and for the entries of an event."""
+    """A definition without a name, and such an entry of an event, do not hide the others."""
     found = registry(
         tmp_path,
         """

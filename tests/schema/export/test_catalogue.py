@@ -18,7 +18,7 @@ from schema.typed_values import Color, Point
 
 
 def test_an_entry_has_all_facts() -> None:
-    """It has those of the event and of each attribute."""
+    """An entry has the facts of the event and of each attribute."""
     ban, order = catalogue([schema(OrderEvent), schema(BanEvent)])
 
     assert (ban.label, ban.brief, ban.deprecated) == ("shop.ban", "The event ban.", "Renamed to shop.block.")
@@ -135,7 +135,7 @@ def test_types_are_described(hint: Any, text: str) -> None:
     ],
 )
 def test_a_deprecation_is_a_sentence(deprecated: Deprecated, text: str) -> None:
-    """It has the new name and the note, if there are any."""
+    """The sentence has the new name and the note, if there are any."""
     hint = Annotated[str, Attribute(deprecated=deprecated)]
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 

@@ -121,7 +121,7 @@ def fields_of(hint: Any):
 
 @pytest.mark.parametrize(("hint", "example"), EXAMPLES, ids=str)
 def test_an_example_is_made_from_the_type(hint: Any, example: object) -> None:
-    """It has the type of the field, and is as simple as the bounds, lengths and patterns allow."""
+    """An example has the type of the field, and is as simple as the bounds, lengths and patterns allow."""
     made = example_properties(fields_of(hint))["x"]
 
     assert (made, type(made)) == (example, type(example))
@@ -137,7 +137,7 @@ def test_an_example_of_a_class_that_always_holds_itself_ends(hint: Any, example:
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in (*FITTING, *EXAMPLES) if hint is not None], ids=str)
 def test_an_example_is_valid(hint: Any) -> None:
-    """This holds for required and for optional fields. The exception is a declared pattern, for which no text is generated."""
+    """Required and optional fields have a valid example, unless a pattern is declared, for which no text is generated."""
     for each in (hint, hint | None if hint is not Any else hint):
         fields = fields_of(each)
         found = list(violations_of_fields(example_properties(fields), fields))

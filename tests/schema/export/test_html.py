@@ -18,7 +18,7 @@ from schema.export.pages import ATTACK, TEXTS, UNPRINTABLE, BanEvent, OrderEvent
 
 
 def test_the_page_is_self_contained() -> None:
-    """It loads nothing, and its policy permits only its own script and style sheet."""
+    """The page loads nothing, and its policy permits only its own script and style sheet."""
     source = html([schema(OrderEvent), schema(BanEvent)])["index.html"]
     page = Page(source)
     policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")

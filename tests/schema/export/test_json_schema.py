@@ -37,7 +37,7 @@ def schema_of(**annotations: Any) -> Any:
 @example((int, -(2**63)))
 @example((float, 2**70))
 def test_the_document_accepts_what_the_validation_accepts(pair: tuple[Any, Any]) -> None:
-    """This holds for any type and value, with formats as annotations and as assertions."""
+    """Any type and value have the same verdict, with formats as annotations and as assertions."""
     hint, value = pair
     schema = schema_of(x=hint)
     document = json.loads(to_json({"x": form_of(value)}))
@@ -61,7 +61,7 @@ def test_missing_properties_are_rejected_by_both(pairs: list[tuple[Any, Any]], m
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in FITTING], ids=str)
 def test_the_document_is_a_json_schema(hint: Any) -> None:
-    """It is valid by the official meta-schema, and can be written as JSON."""
+    """The document is valid by the official meta-schema, and can be written as JSON."""
     written = json_schema(schema_of(x=hint, y=hint | None if hint is not Any else hint))
 
     Validator.check_schema(written)
@@ -158,7 +158,7 @@ def test_each_declaration_has_its_keywords(declared: Attribute, written: dict[st
 
 
 def test_an_event_that_declares_nothing_has_a_short_document() -> None:
-    """It has no version, description, notice of deprecation, requirement or definition."""
+    """A version, description, notice of deprecation, requirement or definition is there only if it is declared."""
     assert json_schema(schema_of()) == {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:heliograph:app.e",

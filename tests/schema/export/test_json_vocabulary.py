@@ -39,7 +39,7 @@ def problems(document: Any) -> list[str]:
 
 
 def test_the_meta_schema_is_a_json_schema() -> None:
-    """It extends the standard dialect by one optional vocabulary."""
+    """The meta-schema extends the standard dialect by one optional vocabulary."""
     jsonschema.Draft202012Validator.check_schema(meta_schema())
 
     assert json.loads(PUBLISHED.read_text(encoding="utf-8")) == meta_schema()
@@ -69,5 +69,5 @@ def test_exported_documents_keep_it(document: Any) -> None:
     ids=str,
 )
 def test_wrong_values_are_found(wrong: Any) -> None:
-    """They may be at any depth."""
+    """A wrong value is found at any depth."""
     assert problems({**DOCUMENTS[0], **wrong})

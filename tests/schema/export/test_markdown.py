@@ -12,7 +12,7 @@ from schema.export.pages import ATTACK, TEXTS, UNPRINTABLE, BanEvent, OrderEvent
 
 
 def test_the_page_has_every_event() -> None:
-    """It has a table of attributes, an anchor for the link in the contents, and examples."""
+    """Each event has a table of attributes, an anchor for the link in the contents, and examples."""
     page = markdown([schema(OrderEvent), schema(BanEvent)])["events.md"]
 
     assert "- [shop.order@1](#shop.order@1): An order was placed.\n" in page
@@ -67,7 +67,7 @@ def test_dollar_signs_are_escaped() -> None:
 
 
 def test_each_version_has_its_own_anchor() -> None:
-    """It may have any characters: the links of the contents lead to them."""
+    """A version may have any characters: the links of the contents lead to its anchor."""
     versions = ("1/2", "1~2f2", "1:2", "1 2", "1~2", "1-2", "ü", '"><b>')
     source = markdown([schema_with("text", version=version) for version in versions])["events.md"]
 

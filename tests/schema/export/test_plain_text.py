@@ -31,7 +31,7 @@ def test_text_has_the_meaning_the_attributes_an_example_and_queries() -> None:
 
 
 def test_text_of_a_deprecated_event_without_properties() -> None:
-    """It says both."""
+    """The text says that the event is deprecated, and that it has no properties."""
     text = text_of(schema(BanEvent))
 
     assert "Deprecated. Renamed to shop.block." in text

@@ -41,7 +41,7 @@ def definition_of(*hints: Any) -> dict[str, Any]:
     ],
 )
 def test_common_type_accepts_the_values_of_all_versions(hints: list[Any], described: str) -> None:
-    """It has the members of all enums, is the wider of two types, or accepts any value."""
+    """The common type has the members of all enums, is the wider of two types, or accepts any value."""
     assert describe_definition(definition_of(*hints)) == described
 
 

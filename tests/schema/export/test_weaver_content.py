@@ -74,7 +74,7 @@ def test_a_requirement_is_the_one_of_the_exported_attribute(hint: Any, policy: d
 
 
 def test_every_event_refers_to_the_attributes_that_heliograph_adds() -> None:
-    """They come last. Those that the semantic conventions do not have are defined in the registry."""
+    """The added attributes come last. The registry defines those that the semantic conventions do not have."""
     content = collect(schemas(event_of("e", x=int)))
 
     [event] = content.events
@@ -84,7 +84,7 @@ def test_every_event_refers_to_the_attributes_that_heliograph_adds() -> None:
 
 
 def test_an_untyped_event_is_not_exported() -> None:
-    """Its attributes are not known."""
+    """The attributes of an untyped event are not known."""
     untyped = compile_untyped(event_of("untyped"), namespace="app")
 
     content = collect([untyped, *schemas(BanEvent)])
@@ -122,7 +122,7 @@ def test_every_attribute_with_two_types_is_reported() -> None:
 
 
 def test_attribute_that_heliograph_adds_is_referred_to_once() -> None:
-    """Its own events declare the id of the token as a field."""
+    """Events about tokens declare the id of the token as a field, which all events may have."""
     cls = TOKEN_EVENTS[0]
     [event] = collect([compile_schema(cls, namespace="heliograph")]).events
     names = [reference["ref"] for reference in event.references]

@@ -138,7 +138,7 @@ def test_a_masked_dict_is_required(privacy: Privacy | None, level: str) -> None:
 
 
 def test_datasettes_restrictions_may_be_empty() -> None:
-    """They are dicts that become JSON text."""
+    """Restrictions are dicts that become JSON text, and an empty one is no violation."""
     from datasette.events import CreateTokenEvent
 
     schema = compile_schema(CreateTokenEvent, namespace="app")

@@ -168,7 +168,7 @@ def test_an_attribute_with_two_types_is_an_error() -> None:
 
 
 def test_the_core_events_of_datasette_have_a_registry() -> None:
-    """It has all eleven, with what heliograph declares for them."""
+    """The registry has all eleven events, with what heliograph declares for them."""
     from datasette.events import register_events
 
     registry = read_v2(weaver_v2(schemas(*register_events())))
@@ -178,7 +178,7 @@ def test_the_core_events_of_datasette_have_a_registry() -> None:
 
 
 def test_several_versions_of_an_event_have_one_contract() -> None:
-    """It accepts an event of each version: the types are wide enough, and only what all require is required."""
+    """The contract accepts each version: its types are wide enough, and it requires only what all versions require."""
     red = make_dataclass(
         "Red",
         [("a", int), ("b", int), ("c", Literal["x"]), ("d", dict), ("e", str)],
@@ -248,7 +248,7 @@ def test_examples_obey_their_own_pattern() -> None:
 
 
 def test_members_of_an_enum_have_ids_of_their_own() -> None:
-    """Their names may differ in case only, or be empty."""
+    """The names of members may differ in case only, or be empty."""
     cls = make_dataclass("E", [("x", Literal["a", "A", ""])], bases=(Event,), namespace={"name": "e"})
 
     attribute = next(each for each in read_v2(weaver_v2(schemas(cls))).attributes if each.key == "app.e.x")
@@ -305,7 +305,7 @@ def type_of(value: object) -> str:
 def test_registry_has_every_attribute_of_a_valid_event(
     pair: tuple[Any, st.SearchStrategy[Any]], data: st.DataObject
 ) -> None:
-    """It has the name, or a template above it, and the type."""
+    """The registry has the name of each attribute, or a template above it, and the type."""
     hint, values = pair
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
     schema = compile_schema(cls, namespace="app")
@@ -370,10 +370,7 @@ def test_what_a_class_declares_about_a_convention_is_at_the_reference() -> None:
     [("db.namespace", ["registry.db*"]), ("hw.id", ["registry.hardware"]), ("server.address", []), ("shop.e.x", [])],
 )
 def test_groups_of_the_conventions_in_use_are_imported(name: str, groups: list[str]) -> None:
-    """They include those of the resource, of the actor and of the request.
-
-    The conventions define some attributes outside of groups.
-    """
+    """Groups of the resource, the actor and the request are always imported. Some attributes of the conventions have no group."""
     cls = make_dataclass("E", [("x", Annotated[str, Attribute(name)])], bases=(Event,), namespace={"name": "e"})
     of_resource_and_actor = ["deployment", "log", "service", "telemetry", "user"]
     always = [f"registry.{name}*" for name in (*of_resource_and_actor, "http", "url", "user_agent")]

@@ -126,7 +126,7 @@ def test_rejected_values_are_named(writer: Any, reader: Any, path: str, reason: 
     ],
 )
 def test_keys_of_dicts_are_compared(writer: Any, reader: Any, reason: str) -> None:
-    """Their type, pattern and lengths; the other way round, nothing is rejected."""
+    """The type, pattern and lengths of keys are compared; the other way round, nothing is rejected."""
     old, new = schema_of(dict[writer, int]), schema_of(dict[reader, int])
 
     assert [(each.path, each.reason) for each in rejections(old, new)] == [("x{}", reason)]

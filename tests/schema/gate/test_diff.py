@@ -286,7 +286,7 @@ def test_argument_of_a_generic_base_is_part_of_the_contract() -> None:
 
 
 def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
-    """Its keys are the same attributes as before. Values of other keys are rejected, which is another change."""
+    """The keys of the dict are the same attributes as before. Values of other keys are rejected, which is another change."""
     found = summaries(changes([event(a=dict)], [event(a=Open)]))
 
     assert [what for where, what, _ in found if where == "app.order.a"] == []
@@ -299,7 +299,7 @@ def test_dict_that_becomes_a_class_keeps_its_attributes() -> None:
 
 
 def test_a_removed_event_breaks_queries() -> None:
-    """It breaks none if its new name was announced, and is registered."""
+    """A removal breaks no query if the new name was announced, and is registered."""
     gone = changes([event()], [])
     assert [(each.what, set(each.modes), each.bump) for each in gone] == [
         (
@@ -422,7 +422,7 @@ def test_paths_that_only_begin_alike_are_different_properties() -> None:
 
 
 def test_a_removed_attribute_is_not_confused_with_another_one() -> None:
-    """It was renamed only if another attribute has the value of the same property."""
+    """An attribute was renamed only if another one has the value of the same property."""
     found = changes([event(a=OPTIONAL, b=OPTIONAL)], [event(b=OPTIONAL)])
 
     assert ("app.order.a", "the attribute was removed", ALL) in summaries(found)

@@ -163,7 +163,7 @@ def test_a_property_may_be_called_like_an_annotation() -> None:
 
 
 def test_a_class_whose_fields_are_unknown_is_not_locked() -> None:
-    """It has no contract."""
+    """A class without known fields has no contract."""
     unknown = dataclasses.replace(schemas(OtherEvent)[0], fields=None)
 
     assert lock_of([unknown]).events == {}
@@ -207,7 +207,7 @@ def test_privacy_is_locked_as_declared() -> None:
     "path", [(), ("events", "shop.other"), ("events", "shop.other", "attributes", "shop.other.text")]
 )
 def test_unknown_keys_are_an_error(path: tuple[str, ...]) -> None:
-    """This holds at every level: a key that this version does not know may be a promise that it would not check."""
+    """A key that this version does not know, at any level, may be a promise that it would not check."""
     document = json.loads(dumps(lock_of(schemas(OtherEvent))))
     inner = document
     for key in path:
@@ -219,7 +219,7 @@ def test_unknown_keys_are_an_error(path: tuple[str, ...]) -> None:
 
 
 def test_annotations_of_items_are_not_locked() -> None:
-    """They are removed at every depth. The pattern of a format is kept, because it rejects values."""
+    """Annotations are removed at every depth. The pattern of a format is kept, because it rejects values."""
 
     @dataclass
     class DatedEvent(Event, namespace="shop"):

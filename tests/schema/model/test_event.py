@@ -55,7 +55,7 @@ def test_emitted_fields_repeat_fields_with_two_names() -> None:
 
 
 def test_schema_without_fields_has_no_attributes() -> None:
-    """Its events are exported by their `properties()`."""
+    """Events of such a schema are exported by their `properties()`."""
     untyped = dataclasses.replace(schema(), fields=None)
 
     assert list(untyped.emitted_fields()) == list(untyped.wire_attributes()) == []

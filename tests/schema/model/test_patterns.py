@@ -95,7 +95,7 @@ def test_what_ecma_does_not_have_is_not_written(pattern: str) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here to ask")
 def test_node_matches_the_same_texts() -> None:
-    """It runs with the flag `u`, as validators of JSON Schema do."""
+    """Node runs the patterns with the flag `u`, as validators of JSON Schema do."""
     program = (
         "const [patterns, texts] = JSON.parse(require('fs').readFileSync(0));"
         "console.log(JSON.stringify(patterns.map(p => texts.map(t => new RegExp(p, 'u').test(t)))))"

@@ -80,13 +80,13 @@ def test_nullable_types(kind: Type, nullable: bool, without: Type) -> None:
 
 
 def test_options_of() -> None:
-    """They are the options of a union, or the type itself."""
+    """A union has its options, and any other type is its own only option."""
     assert options_of(OPTIONAL) == (TEXT, NULL)
     assert options_of(TEXT) == (TEXT,)
 
 
 def test_inner_types() -> None:
-    """They are options, items, keys, values and fields. Scalars have no types inside."""
+    """Options, items, keys, values and fields are types inside of a type. Scalars have none."""
     kind = recursive()
 
     assert list(inner_types(OPTIONAL)) == [TEXT, NULL]
@@ -141,7 +141,7 @@ def test_attribute_below() -> None:
 @example(year=2100, month=2, day=29)
 @example(year=2400, month=2, day=29)
 def test_a_date_is_a_day_that_exists(year: int, month: int, day: int) -> None:
-    """It exists in Python's calendar. The same holds for the date of a time."""
+    """The patterns of dates and of times accept exactly the days of Python's calendar."""
     text = f"{year:04}-{month:02}-{day:02}"
     try:
         exists = bool(dt.date(year, month, day))
@@ -177,7 +177,7 @@ def test_a_date_is_a_day_that_exists(year: int, month: int, day: int) -> None:
     ],
 )
 def test_patterns_of_formats(text_format: Format, matching: list[str], other: list[str]) -> None:
-    """They match the whole text."""
+    """A pattern matches the whole text."""
     for text in matching:
         assert re.search(text_format.pattern, text), text
     for text in other:

@@ -23,7 +23,7 @@ from schema.placed_event import Customer, PlacedEvent
 
 
 def test_wire_attributes_of_a_class() -> None:
-    """Their names, paths, types and requirements, with the fields of inner classes."""
+    """Names, paths, types and requirements are listed, with the fields of inner classes."""
     found = [
         (attribute.name, attribute.path, attribute.wire_type, attribute.required, attribute.field.requirement)
         for attribute in compile_schema(PlacedEvent, namespace="app").wire_attributes()
@@ -121,7 +121,7 @@ def nested(levels: int) -> type:
     ids=["one level", "five levels", "six levels", "64 fields", "65 fields", "no field", "inside of itself"],
 )
 def test_class_expands_within_the_bounds_of_flattening(cls: type, expected: bool) -> None:
-    """Its fields become attributes if the value would be flattened to the same ones."""
+    """The fields of a class become attributes if its value would be flattened to the same ones."""
     kind = read_type(cls)
 
     assert isinstance(kind, ObjectType)

@@ -88,7 +88,7 @@ def see(coverage: CoverageRecorder, attributes: dict[str, Any], time_unix_nano: 
 
 
 def test_attribute_is_recorded_once_per_window() -> None:
-    """Its time is that of its first event in the last second that had it."""
+    """The time of an attribute is that of its first event in the last second that had it."""
     coverage = recorder()
     see(coverage, {"shop.seen.number": 1}, NANOS)
     see(coverage, {"shop.seen.number": 1, "shop.seen.note": "x"}, NANOS + SECOND - 1)
@@ -112,7 +112,7 @@ def test_prefix_is_seen_by_its_keys_only() -> None:
 
 
 def test_snapshot_does_not_change() -> None:
-    """It is a copy."""
+    """A snapshot is a copy, which later events do not reach."""
     coverage = recorder()
     before = coverage.snapshot()
     see(coverage, {"shop.seen.number": 1}, NANOS)

@@ -98,7 +98,7 @@ def test_each_documented_row_has_shapes() -> None:
 
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_each_documented_shape(name: str, shape: Shape) -> None:
-    """Its good, odd and invalid value are read the same way, under every policy, optional or not."""
+    """The good, odd and invalid value of a shape are read the same way, under every policy, optional or not."""
     hints = (
         (shape.hint, Any) if "opt-in" in name else (shape.hint, shape.hint | None) if shape.hint is not Any else (Any,)
     )
@@ -141,7 +141,7 @@ def test_each_shape_in_containers(name: str, shape: Shape) -> None:
 
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_each_shape_with_each_privacy(name: str, shape: Shape) -> None:
-    """It is a whole field, and inside of a class."""
+    """A private shape is read the same way as a whole field, and inside of a class."""
     if isinstance(getattr(shape.hint, "__metadata__", (None,))[0], Attribute):
         return
     for privacy in Privacy:
@@ -225,7 +225,7 @@ def test_any_content_in_any_place(value: object) -> None:
     ids=range(10),
 )
 def test_limits_of_number(hint: Any, make: Any, count: int) -> None:
-    """They limit the attributes of a dict, and the values inside of one property."""
+    """The same limits hold for the attributes of a dict, and for the values inside of one property."""
     reader = reader_of(hint)
     assert_same(reader, reader.schema.event_class(make(count)))
 
@@ -240,7 +240,7 @@ def nested(depth: int, container: Any) -> object:
 @pytest.mark.parametrize("depth", [4, 5, 6, 15, 16, 17, 31, 32, 33, 40])
 @pytest.mark.parametrize("hint", [Any, dict[str, Any], dict, list, list[Any], dict[str, list[Any]]], ids=range(6))
 def test_limits_of_depth(hint: Any, depth: int) -> None:
-    """They limit the levels of keys, and of values inside of one another."""
+    """The same limits hold for the levels of keys, and of values inside of one another."""
     reader = reader_of(hint)
     for container in (lambda value: {"a": value}, lambda value: [value], lambda value: {"a": [value]}):
         assert_same(reader, reader.schema.event_class(nested(depth, container)))
@@ -341,7 +341,7 @@ Untyped.__annotations__ = {"data": Annotated[dict, Attribute(privacy=Privacy.MAS
     ids=range(18),
 )
 def test_types_without_a_common_case(hint: Any, value: object) -> None:
-    """Their values are read with care, whatever is around them."""
+    """Values of such types are read with care, whatever is around them."""
     reader = reader_of(hint, int)
     assert_same(reader, reader.schema.event_class(value, 1))
     assert_same(reader, reader.schema.event_class("x", 1))

@@ -285,7 +285,7 @@ def test_untyped_events_are_protected() -> None:
 
 
 def test_property_that_raises_counts_as_missing() -> None:
-    """It does not affect the other fields."""
+    """An exception while a field is read does not affect the other fields."""
 
     class Broken:
         def __get__(self, instance: object, owner: object) -> object:
@@ -332,7 +332,7 @@ def test_body_without_a_message_is_the_name() -> None:
 
 
 def test_body_is_filled_from_attributes() -> None:
-    """It shows fields, keys, keys of keys, and the actor."""
+    """A message may name fields, keys, keys of keys, and the actor."""
     assert (
         body_of("{n} {user[id]} {user[a][b]} {actor[id]}", {"id": 5}, n=1, user={"id": 2, "a": {"b": 3}}) == "1 2 3 5"
     )
@@ -408,7 +408,7 @@ def test_untyped_properties_are_protected_by_the_objects_themselves() -> None:
 
 
 def test_opt_in_field_of_an_untyped_event() -> None:
-    """It is exported if the setting names it, even if fields that declare nothing are dropped."""
+    """A field that the setting names is exported, even if fields that declare nothing are dropped."""
 
     @dataclass
     class UntypedEvent(Event):
@@ -424,7 +424,7 @@ def test_opt_in_field_of_an_untyped_event() -> None:
 
 
 def test_reader_of_a_renamed_event() -> None:
-    """It reads the same event under the new name."""
+    """The reader reads the same event under the new name, too."""
 
     @dataclass
     class OldEvent(Event, deprecated=Deprecated(renamed_to="app.new", emit_both=True)):
@@ -472,7 +472,7 @@ def event_class(**annotations: Any) -> type:
 
 
 def test_attributes_have_the_declared_names() -> None:
-    """This holds for objects, and for dicts in their place."""
+    """Objects, and dicts in their place, have the same attributes."""
     schema = compile_schema(PlacedEvent, namespace="app")
     expected = {"shop.order.total": 3, "shop.customer.name": "Ada", "db.namespace": "shop"}
 
@@ -555,7 +555,7 @@ def test_declarations_through_a_type_parameter() -> None:
 
 
 def test_event_that_an_alias_of_its_class_made() -> None:
-    """It knows the argument of the type parameter, on every path."""
+    """Every path of reading knows the argument of the type parameter."""
     registry = registered(ChangedEvent)
     reader = registry.reader(ChangedEvent)
     event = ChangedEvent[Masked](SECRET)
@@ -585,7 +585,7 @@ def test_number_of_remembered_aliases_is_bounded(monkeypatch: pytest.MonkeyPatch
 
 
 def test_unregistered_subclass_adds_privacy() -> None:
-    """It has the ancestor's contract, and what it declares private stays private."""
+    """A subclass has its ancestor's contract, and what it declares private stays private."""
     registry = registered(ChangedEvent)
 
     @dataclass
@@ -610,7 +610,7 @@ Several = typing_extensions.TypeAliasType("Several", list[T], type_params=(T,))
 )
 @pytest.mark.parametrize("value", [Box(SECRET), [Box(SECRET)], {"a": Box(SECRET)}, {"content": SECRET}, SECRET])
 def test_privacy_inside_of_a_generic_class(hint: Any, value: object) -> None:
-    """It holds for the fields of its objects, whatever is in their place."""
+    """The fields of its objects are protected, whatever is in their place."""
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
     reader = EventReader(compile_schema(cls, namespace="app"))
 
@@ -623,7 +623,7 @@ def test_privacy_inside_of_a_generic_class(hint: Any, value: object) -> None:
 
 @pytest.mark.parametrize("value", [Box[Masked](SECRET), [Box[Masked](SECRET)], {"a": (Box[Masked](SECRET),)}])
 def test_privacy_of_an_object_that_knows_its_alias(value: object) -> None:
-    """It holds where nothing is declared."""
+    """The argument of the alias counts even where no type is declared."""
     cls = make_dataclass("E", [("x", Any)], bases=(Event,), namespace={"name": "e"})
     attributes = EventReader(compile_schema(cls, namespace="app")).attributes(cls(value))
 
@@ -682,12 +682,12 @@ def attributes_and_violations(hint: Any, value: object) -> tuple[dict[str, Any],
     ids=str,
 )
 def test_privacy_by_the_arguments_of_classes(hint: Any, value: object, expected: dict[str, object]) -> None:
-    """It holds in containers, and both ways of reading give each attribute the same name."""
+    """Arguments count in containers, too, and both ways of reading give each attribute the same name."""
     assert attributes_and_violations(hint, value) == (expected, [])
 
 
 def test_bounds_by_the_argument_of_a_container() -> None:
-    """They hold for each item, as if the field were a list of such items."""
+    """The bounds hold for each item, as if the field were a list of such items."""
     assert attributes_and_violations(Sizes, Sizes([1, -1])) == (
         {"app.e.x": [1, -1]},
         [Violation(ViolationKind.CONSTRAINT_VIOLATED, "x[1]")],

@@ -186,7 +186,7 @@ class Right:
 
 
 def test_dict_in_the_place_of_a_union_is_protected_by_all_its_classes() -> None:
-    """It could be an instance of any of them, so the declarations of all of them apply."""
+    """The dict could be an instance of any of the classes, so the declarations of all of them apply."""
     kind = UnionType(options=(read_type(Left), read_type(Right), IntegerType()))
 
     assert protect({"a": SECRET, "b": SECRET, "common": "c"}, kind, POLICY) == {"a": "<masked>", "common": "c"}
@@ -259,7 +259,7 @@ def test_object_is_added_under_the_names_of_its_fields() -> None:
 
 
 def test_class_inside_of_itself_is_flattened_by_keys() -> None:
-    """Its attributes cannot be listed in advance, so the bounds of a dict apply."""
+    """The attributes of such a class cannot be listed in advance, so the bounds of a dict apply."""
     schema = event_schema(x=Tree)
     attributes = EventReader(schema).attributes(schema.event_class(Tree(1, Tree(2))), [])
 

@@ -59,7 +59,7 @@ def test_form_has_the_type_of_its_attribute(hint: Any, form: object, attributes:
 @pytest.mark.parametrize("hint", [str, int, float, list[int], dict[str, int], Point, int | list[str]])
 @given(form=st.none() | st.booleans() | st.text(max_size=3) | st.lists(st.text(max_size=2), max_size=2))
 def test_form_of_another_type_is_not_lost(hint: Any, form: object) -> None:
-    """It is invalid, and a person has to find out why."""
+    """An invalid value is exported, because a person has to find out why it is invalid."""
     found = added(hint, form)
 
     assert bool(found) is (form is not None)
@@ -86,7 +86,7 @@ def test_keys_that_a_class_does_not_have_are_kept() -> None:
 
 
 def test_inner_object_may_be_missing() -> None:
-    """It has no attributes then."""
+    """An object that is `None` has no attributes."""
     form = {"start": {"x": 1, "y": 0.0, "label": "b"}, "end": None, "weight": 1}
 
     assert added(Line, form) == {"a.start.x": 1, "a.start.y": 0.0, "a.start.label": "b", "a.weight": 1.0}

@@ -209,7 +209,7 @@ def test_at_most_16_violations_are_listed() -> None:
     )
 )
 def test_paths_contain_no_values(value: object) -> None:
-    """They contain declared names and indices, whatever the value is."""
+    """A path has declared names and indices alone, whatever the value is."""
     for text in violations(dict[str, list[Item]], value):
         kind, _, path = text.partition(": ")
         assert kind in {each.value for each in ViolationKind}
@@ -229,7 +229,7 @@ def test_exactly_16_violations_are_all_listed() -> None:
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 @pytest.mark.parametrize("kind", [IntegerType(), NumberType(), NumberType(ge=0, multiple_of=0.5)])
 def test_number_that_json_cannot_write_has_the_wrong_type(value: float, kind: Type) -> None:
-    """It is no form. Whoever passes it gets a violation, and no exception."""
+    """Such a number is no form. Whoever passes it gets a violation, and no exception."""
     assert list(violations_of(value, kind, "x")) == [Violation(ViolationKind.DATATYPE_MISMATCH, "x")]
 
 
@@ -259,7 +259,7 @@ def test_number_beyond_64_bits_is_no_integer(value: float) -> None:
     ],
 )
 def test_violations_of_a_union(options: tuple[Type, ...], form: object, found: list[str]) -> None:
-    """They are those of the only option with the right type, or one mismatch."""
+    """The violations are those of the only option with the right type, or one mismatch."""
     assert list(map(str, violations_of(form, UnionType(options=options), "x"))) == found
 
 
@@ -305,7 +305,7 @@ def test_bounds(kind: Type, form: object, is_valid: bool) -> None:
 
 
 def test_item_after_the_end_of_a_tuple_is_reported_by_the_length_alone() -> None:
-    """It has no type that it could violate."""
+    """A further item has no type that it could violate."""
     kind = ArrayType(items=None, prefix=(IntegerType(),), min_length=1, max_length=1)
 
     assert list(map(str, violations_of([1, "a", "b"], kind, "x"))) == ["constraint-violated: x"]

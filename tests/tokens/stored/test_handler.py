@@ -118,7 +118,7 @@ def test_argument_that_cannot_be_used_is_an_error(host: TokenHost, arguments: di
 
 
 def test_lifetime_has_two_limits(tmp_path: Path) -> None:
-    """They are the token's own, and the host's for all tokens."""
+    """A token ends by its own limit, or by the host's for all tokens."""
     with TokenHost(tmp_path / "tokens.db", token_ttl=100, token_cache_seconds=60) as host:
         short = host.run(host.create_token("alice", expires_after=50))
         long = host.run(host.create_token("alice"))

@@ -48,7 +48,7 @@ def test_served_database_is_a_problem(tmp_path: Path, exists: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["text", "folder"])
 def test_file_that_is_no_database_is_a_problem(tmp_path: Path, kind: str) -> None:
-    """It is reported at the start, and not by the first request. Nothing in it is changed."""
+    """The problem is reported at the start, and not by the first request. Nothing in the file is changed."""
     path = tmp_path / "tokens.db"
     if kind == "text":
         path.write_text("the notes of somebody")

@@ -96,7 +96,7 @@ def test_actor_without_an_id_is_nobody(host: TokenHost) -> None:
 
 @pytest.mark.parametrize(("actor_id", "noted"), [(7, "7"), ("\udc80", "\\udc80"), ("\0", "\0"), ({"a": 1}, "{'a': 1}")])
 def test_any_actor_can_revoke(host: TokenHost, actor_id: object, noted: str) -> None:
-    """Its id need not be text that a database can store."""
+    """The id of an actor need not be text that a database can store."""
     issued = host.run(tokens.issue(host, "alice"))
     with acting_as({"id": actor_id}):
         assert host.run(tokens.revoke(host, issued.id))
@@ -177,7 +177,7 @@ def test_rotation_without_grace_cuts_at_once(host: TokenHost) -> None:
 
 
 def test_first_use_of_a_new_secret_has_an_effect_on_the_old_one_in_the_cache(tmp_path: Path) -> None:
-    """Its end is another one from then on."""
+    """The old secret has its end from the first use of the new one on."""
     with TokenHost(tmp_path / "tokens.db", token_cache_seconds=60) as host:
         old = host.run(tokens.issue(host, "alice"))
         host.run(host.verify_token(old.token))
@@ -271,7 +271,7 @@ def test_first_use_of_a_secret_that_is_replaced_does_not_end_the_newest_one(host
 
 
 def test_token_that_ended_is_not_rotated(host: TokenHost) -> None:
-    """It would come to life again."""
+    """A rotation would bring the token to life again."""
     revoked = host.run(tokens.issue(host, "alice"))
     host.run(tokens.revoke(host, revoked.id))
     expired = host.run(tokens.issue(host, "alice", expires_after=1))
@@ -311,7 +311,7 @@ def test_idle_time_is_five_minutes_at_least(host: TokenHost, seconds: int) -> No
 
 
 def test_unknown_token_is_an_error(host: TokenHost) -> None:
-    """It is a `KeyError` with a plain message."""
+    """The error is a `KeyError` with a plain message."""
     for operation in (
         tokens.revoke(host, "nope"),
         tokens.rotate(host, "nope", grace=0),

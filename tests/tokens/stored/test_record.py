@@ -30,7 +30,7 @@ def token(**fields: object) -> Token:
 def test_valid_token_ends_at_the_earlier_of_two_limits(
     fields: dict[str, object], limit: float | None, end: float | None
 ) -> None:
-    """It is valid in its last second. A limit of 0 is none, as in Datasette."""
+    """A token is valid in its last second. A limit of 0 is none, as in Datasette."""
     assert token(**fields).check(NOW, longest_lifetime=limit) == end
     assert token(**fields).state(NOW, longest_lifetime=limit) == "active"
 
@@ -68,7 +68,7 @@ def test_revoked_token_is_not_called_expired() -> None:
     ("ends", "expires", "end"), [(1001.0, None, 1001.0), (1001.0, 2000.0, 1001.0), (3000.0, 2000.0, 2000.0)]
 )
 def test_secret_ends_when_it_is_replaced(ends: float, expires: float | None, end: float) -> None:
-    """It may end earlier, with its token. At the moment of its end it is not valid any more."""
+    """A secret may end earlier, with its token. At the moment of its end it is not valid any more."""
     secret = Secret(token=token(expires=expires), created=0.0, ends=ends)
 
     assert secret.check(NOW) == end

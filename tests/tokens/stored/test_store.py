@@ -44,7 +44,7 @@ def test_tables_are_created_once(tmp_path: Path) -> None:
 
 
 def test_file_that_stays_locked_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its journal cannot be switched while another connection reads. It can, as soon as that has ended."""
+    """The journal cannot be switched while another connection reads, and can as soon as that has ended."""
     monkeypatch.setattr(store, "LOCK_TIMEOUT_MILLIS", 50.0)
     with closing(sqlite3.connect(tmp_path / "tokens.db", isolation_level=None)) as other:
         other.execute("create table t (a)")
@@ -84,7 +84,7 @@ def test_restrictions_that_changed_meanwhile_stay(tmp_path: Path) -> None:
 
 
 def test_restrictions_that_another_program_wrote_can_be_narrowed(tmp_path: Path) -> None:
-    """Its JSON may have other spaces, and another order of the keys."""
+    """The JSON of another program may have other spaces, and another order of the keys."""
     with TokenHost(tmp_path / "tokens.db") as host:
         token_id = host.run(host.create_token("alice"))[6:18]
         with closing(sqlite3.connect(tmp_path / "tokens.db")) as other, other:

@@ -27,7 +27,7 @@ def test_checksum_has_six_characters(body: str) -> None:
 
 
 def test_new_tokens_differ_and_are_well_formed() -> None:
-    """They contain the id that they were made with, and a secret of their own."""
+    """A token contains the id that it was made with, and a secret of its own."""
     token_id = token_text.new_id()
     tokens = {token_text.new_token(token_id) for _ in range(100)}
 

@@ -50,7 +50,7 @@ def test_process_and_events_are_named(tmp_path: Path) -> None:
 
 
 def test_each_signal_has_an_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is empty if no provider is set."""
+    """The owner is empty if no provider is set."""
     provider = TracerProvider(shutdown_on_exit=False)
     monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", provider)
 

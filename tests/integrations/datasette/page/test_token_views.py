@@ -85,7 +85,7 @@ async def test_token_may_be_restricted_when_it_is_created(ds: Datasette) -> None
 
 
 async def test_actor_manages_no_tokens_of_others(ds: Datasette) -> None:
-    """They do not exist for the actor: an id cannot be tried out."""
+    """Tokens of others do not exist for the actor: an id cannot be tried out."""
     theirs = await tokens.issue(ds, "bob")
     alice = As(ds, "alice")
 
@@ -154,7 +154,7 @@ async def test_request_made_with_a_token_lists_and_revokes_and_does_nothing_else
 
 
 async def test_token_that_a_plugin_verifies_is_a_token_too(ds: Datasette) -> None:
-    """Its actor looks like one who is signed in."""
+    """The actor of such a token looks like one who is signed in, and may not create tokens nevertheless."""
 
     class Handler(TokenHandler):
         name = "custom"

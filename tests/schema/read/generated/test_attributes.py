@@ -78,7 +78,7 @@ def test_source_adds_what_the_reader_adds(pair: tuple[Any, Any], privacy: Privac
     ],
 )
 def test_reader_is_not_asked_for_usual_values(hint: Any, value: object) -> None:
-    """It takes a multiple of the time."""
+    """The generated code reads usual values alone: the reader of a field takes a multiple of the time."""
     reader = reader_of(hint)
     attributes, violations, calls = read(reader, value)
 

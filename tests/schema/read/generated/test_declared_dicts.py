@@ -20,7 +20,7 @@ class Text(str):  # noqa: SLOT000 — as somebody writes it
 
 
 def test_copy_has_texts_as_keys() -> None:
-    """It is another dict: the program may change the first one in another thread."""
+    """The copy is another dict: the program may change the first one in another thread."""
     value: dict[object, object] = {"size": 1, "color": None}
     copy = keyed(value)
 

@@ -48,7 +48,7 @@ def form(kind: Type, value: object, policy: PrivacyPolicy | None = None) -> obje
 
 @given(annotated_values())
 def test_form_of_a_common_value_is_that_of_the_slower_way(pair: tuple[Any, Any]) -> None:
-    """It has no violations: an invalid value is not common."""
+    """A form that the generated code makes has no violations: an invalid value is not common."""
     hint, value = pair
     kind = without_null(read_type(hint))
     found = form(kind, value)
@@ -117,7 +117,7 @@ def test_too_many_values_are_left_to_the_slower_way() -> None:
 
 
 def test_class_that_contains_itself_has_no_source() -> None:
-    """It would never end."""
+    """The source of such a class would never end."""
     assert form(read_type(Node), Node(1, [])) is NOT_COMMON
 
 

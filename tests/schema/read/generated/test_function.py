@@ -278,7 +278,7 @@ def test_edge_of_the_common_case(hint: Any, value: object) -> None:
 
 
 def test_one_odd_value_does_not_concern_the_other_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its field alone is read with care, once, and the violations of all fields are reported."""
+    """Only the field of an odd value is read with care, once, and the violations of all fields are reported."""
     cls = event_class(int, list[Any], int, dict[str, int], int)
     reader = EventReader(compile_schema(cls, namespace="app"))
     monkeypatch.setattr(EventReader, "_attributes_by_field", lambda *_: pytest.fail("the fallback was called"))

@@ -60,7 +60,7 @@ def assert_same(schema: EventSchema, *values: Any) -> None:
 
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_each_documented_shape(name: str, shape: Shape) -> None:
-    """It has a good, an odd and an invalid value, is optional or not, and is between two other fields."""
+    """Good, odd and invalid values of a shape are encoded the same way, optional or not, and between two other fields."""
     hints = [int, shape.hint, list[str]]
     if "opt-in" not in name and shape.hint is not Any:
         hints.append(shape.hint | None)
@@ -72,7 +72,7 @@ def test_each_documented_shape(name: str, shape: Shape) -> None:
 
 @pytest.mark.parametrize("value", ["a", 1, "b", None])
 def test_scalar_of_several_types(value: object) -> None:
-    """Its attribute has a type that depends on the value, so its encoding is not known before."""
+    """The type of the attribute depends on the value, so its encoding is not known before."""
     assert_same(schema_of(Literal["a", 1], int), value, 1)
 
 
@@ -96,7 +96,7 @@ def test_any_event(pairs: list[tuple[Any, Any]]) -> None:
     )
 )
 def test_any_scalar(values: tuple[Any, ...]) -> None:
-    """It has any size and sign, is finite or not, and may have lone surrogates."""
+    """Scalars of any size and sign, finite or not, and with lone surrogates are encoded the same way."""
     assert_same(SCALARS, *values)
 
 
@@ -126,7 +126,7 @@ class Broken(Event):
 
 
 def test_event_that_cannot_be_read() -> None:
-    """Its attributes are made for it."""
+    """The generated function returns `None`, so that the caller makes the attributes of the event."""
     function = EventReader(compile_schema(Broken, namespace="app")).encoding(ENCODER)
     assert function is not None
     assert function(Broken(3), []) is None

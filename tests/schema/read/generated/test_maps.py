@@ -99,5 +99,5 @@ def test_usual_dicts_are_common(hint: Any, value: dict[Any, Any]) -> None:
     ],
 )
 def test_other_dicts_are_refused(hint: Any, value: dict[Any, Any]) -> None:
-    """They are invalid, or have more keys than become attributes, or a key whose name is not its own."""
+    """Such dicts are invalid, or have more keys than become attributes, or a key whose name is not its own."""
     assert flattened(hint, value) is NOT_COMMON

@@ -86,7 +86,7 @@ NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.timezone.utc)
     ],
 )
 def test_common_value_has_its_form(hint: Any, value: object) -> None:
-    """It is the one that it has by the slower way, of the same class."""
+    """The form is the one that the slower way makes, of the same class."""
     found = form(hint, value)
 
     assert (found, type(found)) == (form_of(value), type(form_of(value)))
@@ -113,7 +113,7 @@ def test_common_value_has_its_form(hint: Any, value: object) -> None:
     ],
 )
 def test_any_other_value_is_left_to_the_slower_way(hint: Any, value: object) -> None:
-    """It is invalid, of another class, or needs a closer look. No code of it was run."""
+    """Such a value is invalid, of another class, or needs a closer look. No code of it was run."""
     assert form(hint, value) is NOT_COMMON
 
 
@@ -126,6 +126,6 @@ def test_number_on_the_wire_is_a_float() -> None:
 
 
 def test_members_with_forms_of_several_classes_have_no_source() -> None:
-    """They are rare, and an attribute with both is text."""
+    """Such members are rare, and an attribute with both is text."""
     assert code_of(Mixed, Source()) is None
     assert code_of(Literal[1, "two"], Source()) is None
