@@ -1,4 +1,4 @@
-"""Exceptions that the handler of a signal raises at any moment."""
+"""Exceptions that a signal handler raises at any moment."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def test_folder_has_its_signal_in_its_name(name: str, signal: OutboxSignal) -> N
 def test_request_of_a_signal_has_its_entries() -> None:
     """The classes of protobuf are those of one signal."""
     for signal in SIGNALS:
-        assert signal.entries_field in signal.scope_class.DESCRIPTOR.fields_by_name
+        assert signal.records_field in signal.scope_class.DESCRIPTOR.fields_by_name
         assert signal.scope_class.DESCRIPTOR.full_name.split(".")[2] in signal.request_class.DESCRIPTOR.full_name
 
 

@@ -129,12 +129,12 @@ def test_closed_storage_accepts_nothing(tmp_path: Path, disk: Disk) -> None:
 def test_storage_without_a_folder_has_no_space_to_give(tmp_path: Path) -> None:
     """The storage has no folder yet, or the folder was deleted from outside."""
     storage = storage_in(tmp_path)
-    assert not storage.give_way()
+    assert not storage.drop_oldest()
 
     storage.append(SCOPE, encoded_record("one"))
     [folder] = folders_in(tmp_path)
     shutil.rmtree(folder)
-    assert not storage.give_way()
+    assert not storage.drop_oldest()
     storage.close()
 
 

@@ -122,14 +122,14 @@ def test_child_of_a_fork_finds_none_of_its_parents_storages(tmp_path: Path) -> N
 
 def test_space_is_not_sought_for_each_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders of the other signal are listed for it, which takes long."""
-    monkeypatch.setattr("heliograph.delivery.storages._NO_WAY_SECONDS", 3600.0)
+    monkeypatch.setattr("heliograph.delivery.storages._DROP_PAUSE_SECONDS", 3600.0)
     sought: list[bool] = []
 
     def create(_: Header) -> Any:
-        return SimpleNamespace(give_way=lambda: sought.append(True))
+        return SimpleNamespace(drop_oldest=lambda: sought.append(True))
 
     spans, records = Storages(TRACES, tmp_path, create), Storages(LOGS, tmp_path, create)
     spans.find(None, None)
 
-    assert [records.make_way() for _ in range(10)] == [False] * 10
+    assert [records.drop_from_other_signals() for _ in range(10)] == [False] * 10
     assert sought == [True]

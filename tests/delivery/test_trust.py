@@ -34,7 +34,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.trust import (
-    UntrustedEntryError,
+    UntrustedPathError,
     check_file,
     check_folder,
     create_folder,
@@ -107,7 +107,7 @@ def test_prepared_files_are_passed_over(
     assert server.accepted == []
     assert content_below(tmp_path / "elsewhere") == before
     assert folders_in(box) == [folder]
-    assert OutboxDirectory(box, max_bytes=1).untrusted_entries()
+    assert OutboxDirectory(box, max_bytes=1).untrusted_paths()
 
 
 def link_to_spans(folder: Path, entry: Path) -> None:
@@ -201,9 +201,9 @@ def test_prepared_place_for_damaged_bytes_is_not_used(box: Path, tmp_path: Path)
     [lock, other] = OutboxDirectory(box, max_bytes=1).lock_orphans()
     other.release()
 
-    assert isinstance(lock.delete_folder(), UntrustedEntryError)
+    assert isinstance(lock.delete_folder(), UntrustedPathError)
     assert list(elsewhere.iterdir()) == []
-    assert [error.path for error in OutboxDirectory(box, max_bytes=1).untrusted_entries()] == [box / "damaged"]
+    assert [error.path for error in OutboxDirectory(box, max_bytes=1).untrusted_paths()] == [box / "damaged"]
 
 
 @pytest.mark.parametrize("name", ["damaged", "damaged/5-abcdef01", "1-00000000/damaged"])
@@ -218,7 +218,7 @@ def test_links_to_folders_hold_no_damaged_files(box: Path, tmp_path: Path, name:
     outbox = OutboxDirectory(box, max_bytes=1)
 
     assert outbox.damaged_files() == []
-    assert [error.path for error in outbox.untrusted_entries()] == [entry]
+    assert [error.path for error in outbox.untrusted_paths()] == [entry]
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
@@ -230,7 +230,7 @@ def test_link_to_a_file_is_no_damaged_file(box: Path, tmp_path: Path, link: Call
     outbox = OutboxDirectory(box, max_bytes=1)
 
     assert outbox.damaged_files() == [place / "ours"]
-    assert [error.path for error in outbox.untrusted_entries()] == [place / "linked"]
+    assert [error.path for error in outbox.untrusted_paths()] == [place / "linked"]
 
 
 def test_directory_may_be_a_link_that_is_resolved_once(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_reports_are_bounded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
         assert box.folders() == []
 
     assert len(caplog.records) == 100
-    assert len(box.untrusted_entries()) == 150
+    assert len(box.untrusted_paths()) == 150
 
 
 def test_file_that_is_replaced_while_it_is_opened_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +309,7 @@ def test_file_that_is_replaced_while_it_is_opened_is_not_used(tmp_path: Path, mo
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(os, "open", replace_and_open)
-    with pytest.raises(UntrustedEntryError, match="2 links"):
+    with pytest.raises(UntrustedPathError, match="2 links"):
         open_file(path, os.O_RDONLY, tmp_path)
     assert theirs.read_text() == "mine"
 
@@ -337,11 +337,11 @@ def test_errors_name_the_entry_and_the_reason(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "file").chmod(0o602)
-    with pytest.raises(UntrustedEntryError, match=r"file is not used: others may write to it"):
+    with pytest.raises(UntrustedPathError, match=r"file is not used: others may write to it"):
         check_file(tmp_path / "file", tmp_path)
-    with pytest.raises(UntrustedEntryError, match="not a real folder"):
+    with pytest.raises(UntrustedPathError, match="not a real folder"):
         check_folder(tmp_path / "file")
-    with pytest.raises(UntrustedEntryError, match="not a regular file"):
+    with pytest.raises(UntrustedPathError, match="not a regular file"):
         delete_file(tmp_path / "folder", tmp_path)
 
 
@@ -354,7 +354,7 @@ def test_folder_of_a_file_system_without_owners_is_an_error(tmp_path: Path, monk
         path.chmod(0o777)
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
-    with pytest.raises(UntrustedEntryError, match="others may write"):
+    with pytest.raises(UntrustedPathError, match="others may write"):
         OutboxDirectory(tmp_path, max_bytes=100).create_folder()
 
 
@@ -363,7 +363,7 @@ def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path
     folder = box / "1-00000000"
     [(_, path)] = segments(folder)
     (tmp_path / "second name").hardlink_to(path)
-    with pytest.raises(UntrustedEntryError):
+    with pytest.raises(UntrustedPathError):
         delete_file(path, box)
     assert path.exists()
 
@@ -413,7 +413,7 @@ def delete_a_folder(folder: Path, box: Path) -> None:
 
 
 def move_a_file(folder: Path, box: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, UntrustedEntryError):
+    with contextlib.suppress(FileNotFoundError, UntrustedPathError):
         move(folder / "letter.txt", folder / "cursor", box)
 
 
@@ -445,7 +445,7 @@ def test_entry_of_a_prepared_folder_is_not_used(
     (tmp_path / "box").mkdir()
     folder = prepare(tmp_path / "box", tmp_path)
     before = content_below(folder)
-    with pytest.raises(UntrustedEntryError):
+    with pytest.raises(UntrustedPathError):
         use(folder, tmp_path / "box")
     assert content_below(folder) == before
 
@@ -463,4 +463,4 @@ def test_folder_that_cannot_be_opened_is_an_error(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "open", fail)
     with pytest.raises(OSError, match="open files") as error:
         open_file(tmp_path / "1-00000000" / "lock", os.O_RDONLY, tmp_path)
-    assert not isinstance(error.value, UntrustedEntryError)
+    assert not isinstance(error.value, UntrustedPathError)

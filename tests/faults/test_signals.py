@@ -113,7 +113,7 @@ def work(name="work"):
 def report(span):
     os.write(1, f"{span.get_span_context().span_id:016x}\\n".encode())
 
-# In the handler of a signal, in the middle of the same code.
+# In a signal handler, in the middle of the same code.
 handled = []
 
 def handle(*_):
@@ -158,7 +158,7 @@ with tracer.start_as_current_span("around the end") as span:
 
 
 def test_spans_that_end_in_odd_places(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """In handlers of signals, in forked children, in threads, in a generator that is closed, and around `sys.exit`."""
+    """In signal handlers, in forked children, in threads, in a generator that is closed, and around `sys.exit`."""
     with serving() as server:
         environment = program_environment(
             HELIOGRAPH_OUTBOX=str(tmp_path / "box"),

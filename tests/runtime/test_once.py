@@ -376,7 +376,7 @@ def test_run_whose_caller_was_interrupted_before_it_began_is_not_done_twice(back
 def test_run_on_the_background_loop_goes_on_if_its_caller_is_interrupted(
     background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The handler of a signal raises while the caller waits. The next caller waits for the same run."""
+    """A signal handler raises while the caller waits. The next caller waits for the same run."""
     started, opened = threading.Event(), asyncio.Event()
     times = []
 

@@ -27,7 +27,7 @@ def test_attribute_that_raises_is_none() -> None:
 
 
 def test_exception_that_ends_the_program_passes() -> None:
-    """The handler of a signal raised it."""
+    """A signal handler raised it."""
 
     class Odd:
         @property

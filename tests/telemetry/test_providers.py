@@ -65,7 +65,7 @@ class Locking(NoOpTracerProvider):
 
 
 def test_tracer_is_found_once_for_each_provider() -> None:
-    """The handler of a signal that interrupts the program's own `get_tracer` must not wait for the same lock."""
+    """A signal handler that interrupts the program's own `get_tracer` must not wait for the same lock."""
     provider = Locking()
     providers = Providers(tracer_provider=provider)
     tracer = providers.tracer()

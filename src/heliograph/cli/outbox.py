@@ -53,11 +53,11 @@ def status(directory: Path | None, *, as_json: bool) -> None:
 
     The exit status is 1 if records wait, a folder is stuck, or there are dead letters or damaged files.
     """
-    box = open_outbox(directory)
-    state = OutboxState.of(box)
-    size = box.space.used()
-    kind = filesystem_of(box.directory) or "an unknown file system"
-    write = "map" if keeps_reserved_space(box.directory) else "pwrite"
+    outbox = open_outbox(directory)
+    state = OutboxState.of(outbox)
+    size = outbox.space.used()
+    kind = filesystem_of(outbox.directory) or "an unknown file system"
+    write = "map" if keeps_reserved_space(outbox.directory) else "pwrite"
     if as_json:
         echo(
             json.dumps(
@@ -91,11 +91,11 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
 
     The exit status is 1 if a journal or the file of dead letters is damaged.
     """
-    box = open_outbox(directory)
+    outbox = open_outbox(directory)
     folders: list[dict[str, Any]] = []
-    with click.progressbar(box.folders(), label="Reading", file=sys.stderr) as bar:
+    with click.progressbar(outbox.folders(), label="Reading", file=sys.stderr) as bar:
         for folder in bar:
-            reader = open_reader(box, folder)
+            reader = open_reader(outbox, folder)
             if reader is None:
                 continue
             records = sum(len(batch.entries) for batch in batches(folder, reader))
@@ -108,7 +108,7 @@ def verify(directory: Path | None, *, as_json: bool) -> None:
                     "damaged_bytes": reader.damaged_bytes,
                 }
             )
-    is_sound = box.dead_letters.is_sound()
+    is_sound = outbox.dead_letters.is_sound()
     if as_json:
         echo(json.dumps({"folders": folders, "dead_letters_sound": is_sound}))
     else:
@@ -131,19 +131,19 @@ def export(directory: Path | None, output: IO[str], *, only_dead: bool) -> None:
 
     The otlpjsonfile receiver of an OpenTelemetry Collector reads this format.
     """
-    box = open_outbox(directory)
-    for line in _dead_letter_lines(box) if only_dead else _waiting_lines(box):
+    outbox = open_outbox(directory)
+    for line in _dead_letter_lines(outbox) if only_dead else _waiting_lines(outbox):
         print(line, file=output)
 
 
-def _dead_letter_lines(box: OutboxDirectory) -> Iterator[str]:
-    for letter in box.dead_letters.find():
+def _dead_letter_lines(outbox: OutboxDirectory) -> Iterator[str]:
+    for letter in outbox.dead_letters.find():
         yield _to_line(letter.header, [letter.entry])
 
 
-def _waiting_lines(box: OutboxDirectory) -> Iterator[str]:
-    for folder in box.folders():
-        reader = open_reader(box, folder)
+def _waiting_lines(outbox: OutboxDirectory) -> Iterator[str]:
+    for folder in outbox.folders():
+        reader = open_reader(outbox, folder)
         if reader is None:
             continue
         for batch in batches(folder, reader):

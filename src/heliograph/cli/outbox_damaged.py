@@ -30,9 +30,9 @@ def damaged() -> None:
 @json_option("JSON")
 def list_damaged(directory: Path | None, *, as_json: bool) -> None:
     """List the damaged files, by their path inside the outbox, with their size."""
-    box = open_outbox(directory)
-    for path in box.damaged_files():
-        name, size = str(path.relative_to(box.directory)), path.stat().st_size
+    outbox = open_outbox(directory)
+    for path in outbox.damaged_files():
+        name, size = str(path.relative_to(outbox.directory)), path.stat().st_size
         echo(json.dumps({"name": name, "bytes": size}) if as_json else f"{name}  {counted(size, 'byte')}")
 
 
@@ -43,15 +43,15 @@ def list_damaged(directory: Path | None, *, as_json: bool) -> None:
 def delete_damaged(names: tuple[str, ...], directory: Path | None, *, every: bool) -> None:
     """Delete damaged files for good, so that `status` and `drain` do not report them any more."""
     check_named_or_all(names, every=every, what="the files as `heliograph outbox damaged list` shows them")
-    box = open_outbox(directory)
+    outbox = open_outbox(directory)
     # Only files of the list can be named: no other path is ever deleted.
-    files = {str(path.relative_to(box.directory)): path for path in box.damaged_files()}
+    files = {str(path.relative_to(outbox.directory)): path for path in outbox.damaged_files()}
     missing = sorted(set(names) - set(files))
     if missing:
         raise click.ClickException(f"there is no damaged file {', '.join(missing)}; nothing was deleted")
     chosen = [path for name, path in files.items() if every or name in names]
     for path in chosen:
-        _delete(path, box.directory)
+        _delete(path, outbox.directory)
     echo(f"Deleted: {len(chosen)}.")
 
 

@@ -62,9 +62,9 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
 
     If the outbox has no room for all of them within HELIOGRAPH_OUTBOX_MAX_BYTES, nothing is changed.
     """
-    box = open_outbox(directory)
-    found = _find_dead(box.dead_letters, numbers, every=every)
-    requeue_letters(box, found)
+    outbox = open_outbox(directory)
+    found = _find_dead(outbox.dead_letters, numbers, every=every)
+    requeue_letters(outbox, found)
     echo(
         f"Requeued: {len(found)}. To send now, run `heliograph outbox drain`; otherwise the next process that uses the outbox does."
     )

@@ -40,11 +40,11 @@ def open_outbox(directory: Path | None) -> OutboxDirectory:
     return OutboxDirectory(chosen, max_bytes=settings.outbox_max_bytes)
 
 
-def open_reader(box: OutboxDirectory, folder: Path) -> JournalReader | None:
+def open_reader(outbox: OutboxDirectory, folder: Path) -> JournalReader | None:
     """Return a reader that changes no file, or `None` if the folder was deleted meanwhile."""
     try:
         # The last record of a running process may be incomplete, because it is being written. This is not damage.
-        return JournalReader(folder, is_live=box.is_locked(folder), read_only=True)
+        return JournalReader(folder, is_live=outbox.is_locked(folder), read_only=True)
     except FileNotFoundError:
         return None
 

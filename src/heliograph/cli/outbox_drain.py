@@ -85,15 +85,15 @@ def drain(named: Path | None, directory: Path | None, *, timeout: float | None, 
         raise click.UsageError("name the outbox once, by DIRECTORY or by --directory")
     if timeout is None and not follow:
         timeout = TIMEOUT_SECONDS
-    box = open_outbox(named or directory)
-    senders = [_open_sender(box, signal, timeout) for signal in SIGNALS if _has_destination(signal)]
+    outbox = open_outbox(named or directory)
+    senders = [_open_sender(outbox, signal, timeout) for signal in SIGNALS if _has_destination(signal)]
     if follow:
         # A service manager sends SIGTERM. Raised as a KeyboardInterrupt, it ends the wait in `_run_all`, and the folders are unlocked.
         system_signals.signal(system_signals.SIGTERM, system_signals.default_int_handler)
-    drains = [_Drain(box, sender, timeout, follow=follow) for sender in senders]
+    drains = [_Drain(outbox, sender, timeout, follow=follow) for sender in senders]
     _run_all(drains)
     stuck = [each for drain in drains for each in drain.stuck]
-    _report(box, [sender.counts for sender in senders], stuck, as_json=as_json)
+    _report(outbox, [sender.counts for sender in senders], stuck, as_json=as_json)
 
 
 def _has_destination(signal: OutboxSignal) -> bool:
@@ -133,14 +133,14 @@ def _show(bar: Any, drains: list[_Drain]) -> None:
     bar.update(done - bar.pos)
 
 
-def _open_sender(box: OutboxDirectory, signal: OutboxSignal, timeout: float | None) -> Sender:
+def _open_sender(outbox: OutboxDirectory, signal: OutboxSignal, timeout: float | None) -> Sender:
     allow_plaintext = Settings.from_env().outbox_allow_plaintext
     destination = destination_from_env(allow_plaintext=allow_plaintext, signal=signal.name)
     state = DestinationState(
         open_transport(destination),
         # Otherwise a server that does not respond could delay the end of the command beyond --timeout.
         timeout_seconds=min(destination.timeout_seconds, timeout or destination.timeout_seconds),
-        dead_letters=box.dead_letters,
+        dead_letters=outbox.dead_letters,
         counts=OutboxCounters(),
         signal=signal,
     )
@@ -153,7 +153,7 @@ class _Drain:
     Threads: one thread calls `run`. Meanwhile another one may call `close` and read `done` and `waiting`.
 
     Args:
-        box: The outbox.
+        outbox: The outbox.
         sender: The sender.
         timeout: The longest time in which the server accepts nothing, in seconds; `None` for no limit.
         follow: True to wait for more orphans when all were sent.
@@ -163,9 +163,9 @@ class _Drain:
         done: The number of records that were delivered, rejected, or became dead letters.
     """
 
-    def __init__(self, box: OutboxDirectory, sender: Sender, timeout: float | None, *, follow: bool) -> None:
+    def __init__(self, outbox: OutboxDirectory, sender: Sender, timeout: float | None, *, follow: bool) -> None:
         self.stuck: list[str] = []
-        self._box = box
+        self._outbox = outbox
         self._sender = sender
         self._timeout = timeout
         self._follow = follow
@@ -206,7 +206,7 @@ class _Drain:
             # The time in which there was nothing to send does not count as one in which the server accepted nothing.
             self._last_success_at = time.monotonic()
         for orphan in itertools.islice(
-            adopt(self._box, self._passed_over, self._sender.signal), MAX_OPEN_ORPHANS - len(self._orphans)
+            adopt(self._outbox, self._passed_over, self._sender.signal), MAX_OPEN_ORPHANS - len(self._orphans)
         ):
             self._orphans.append(orphan)
         return bool(self._orphans)
@@ -231,13 +231,13 @@ class _Drain:
         self.done = done
 
 
-def _report(box: OutboxDirectory, counters: list[OutboxCounters], stuck: list[str], *, as_json: bool) -> None:
+def _report(outbox: OutboxDirectory, counters: list[OutboxCounters], stuck: list[str], *, as_json: bool) -> None:
     """Print the numbers of delivered and failed records, and of those that are still in the outbox.
 
     Raises:
         SystemExit: Records, dead letters, damaged files or stuck folders are still in the outbox. The status is 1.
     """
-    state = OutboxState.of(box)
+    state = OutboxState.of(outbox)
     stuck = [*state.stuck, *stuck]
     counts = {name: sum(each.total(metric) for each in counters) for name, metric in _COUNTERS.items()}
     if as_json:

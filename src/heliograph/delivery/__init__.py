@@ -8,17 +8,19 @@ server is down for longer than a few seconds. This package keeps them in a direc
 record that was *accepted* (``on_emit`` returned, and the record was not counted as rejected) is delivered at least once,
 becomes a dead letter, or is counted as damaged or dropped. None disappears without a count.
 
-The entries are `heliograph.delivery.processor.OutboxLogRecordProcessor` and
+Programs use `heliograph.delivery.processor.OutboxLogRecordProcessor` and
 `heliograph.delivery.span_processor.OutboxSpanProcessor`. The commands ``heliograph outbox`` show and change the directory.
 
-Below, a *record* is a log record or a span. `heliograph.delivery.signals` has everything in which the two signals differ. Each processor has
+Below, a *record* is a log record or a span. A *signal* is logs or traces, as in OpenTelemetry: `heliograph.delivery.signals` has everything in
+which the two differ. A *signal handler* is a function of Python's `signal` module, which runs in the main thread, in the middle of any line.
+The *outbox* is the directory that all processors and processes share. Each processor has
 storages, a worker and a sender of its own, and adopts folders of its signal alone: nothing of one signal waits for the other. They share
 the directory, with its limit and its dead letters.
 
 Constraints
 ===========
 
-- ``emit`` is called in the middle of a program's work, by any thread, in handlers of signals, and in forked children. It must
+- ``emit`` is called in the middle of a program's work, by any thread, in signal handlers, and in forked children. It must
   cost microseconds, must not wait for the network, and must not raise.
 - Processes are killed, forked, and started by the hundred on one outbox. They have no common parent and no daemon.
 - Disks fill up and fail. Files are truncated and damaged. None of this may end the program, or stop other records.
@@ -65,7 +67,7 @@ Threads and locks
 thread                   may do
 ======================== ============================================================================================
 any thread that emits    encode; find a storage; append to a journal; create a folder or a segment; drop the oldest one
-handler of a signal      the same, in the middle of the same work of its own thread
+signal handler           the same, in the middle of the same work of its own thread
 the worker (one each)    read and acknowledge journals; delete segments; send; adopt, send and delete orphans
 any thread that flushes  note the newest sequences; cancel a backoff; wait for the worker
 ``heliograph-commit``    sync for tasks that await it; one for each journal, if ``full`` is set and a task has awaited
@@ -96,7 +98,7 @@ lock                                guards
 
 An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it, except to give a
 lost folder up. It reads what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
-round, so no two threads wait for each other. Those that a handler of a signal may meet are ``RLock``: its own thread may hold
+round, so no two threads wait for each other. Those that a signal handler may meet are ``RLock``: its own thread may hold
 them. The worker alone takes those of the transports, except for ``close``. An ``RLock`` lets the handler in, so a writer that is in the
 middle of a frame raises `JournalBusy`, and the record goes to memory. The worker is woken by a `Bell`, which a handler may ring, too.
 
@@ -115,7 +117,7 @@ Invariants
    A cursor that is lost, old or damaged costs duplicates, never a record.
 6. A folder is written by one process, and read for sending by one thread. The lock is taken before its first byte is written,
    and is released after the last one is read.
-7. An entry that somebody else may have prepared is passed over, and stays as it is (`heliograph.delivery.trust`).
+7. A folder or file that somebody else may have prepared is passed over, and stays as it is (`heliograph.delivery.trust`).
 8. The file ``lock`` is the first file of a folder, and the last to be deleted.
 9. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
 
@@ -197,9 +199,9 @@ Known limits
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.
 - A record that is dropped while it is being sent is counted as dropped if the request fails. The server may have stored it
   before, all the same.
-- A thread that drops segments logs and counts while it holds the writer's lock. If the handler of a signal interrupts logging
+- A thread that drops segments logs and counts while it holds the writer's lock. If a signal handler interrupts logging
   or counting on another thread, and emits, the two can wait for each other.
-- A handler of a signal that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes
+- A signal handler that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes
   the file that the ``emit`` is writing to: the ``emit`` raises ``ValueError``.
 - A child that is forked while the parent's worker is adopting may inherit a lock file that it does not know of. That
   folder stays locked until the child ends, too.

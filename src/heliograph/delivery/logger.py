@@ -16,7 +16,7 @@ reads these private fields of the SDK's logger: `_is_enabled`, `_log_record_limi
 that has others, loggers stay as they are. The loggers of a provider that `configure` made are `OutboxLogger` objects from the start. Of a provider
 that the program made, only heliograph's own logger becomes one (`OutboxLogRecordProcessor.prepare_logger`).
 
-Threads: any thread may emit, and so may the handler of a signal. The fields are set once.
+Threads: any thread may emit, and so may a signal handler. The fields are set once.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ _PRIVATE: Final = ("_is_enabled", "_log_record_limits", "_logger_metrics")
 _UNLIMITED: Final = 2**31
 
 
-class Outbox(Protocol):
-    """The processor that stores encoded records: `heliograph.delivery.processor.OutboxLogRecordProcessor`."""
+class RecordStore(Protocol):
+    """The processor of an outbox, which stores encoded records: `heliograph.delivery.processor.OutboxLogRecordProcessor`."""
 
     def append(
         self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None, message: bytes
@@ -65,7 +65,7 @@ class Processors(Protocol):
     """All processors that a provider hands records to."""
 
     @property
-    def only_outbox(self) -> Outbox | None:
+    def only_outbox(self) -> RecordStore | None:
         """The outbox if records have to go nowhere else, else `None`. It is read for each record."""
 
 

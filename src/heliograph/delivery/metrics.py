@@ -1,11 +1,11 @@
-"""The counters of an outbox, and the metrics that report them.
+"""The counters of an outbox processor, and the metrics that report them.
 
 Every processor has its own counters (`OutboxCounters`). The metrics read them when a metric reader collects. So counting costs one
 addition, and works without any meter provider.
 
 Counters are written by the worker and by every thread that emits, and read by the thread of a metric reader: a lock guards
 them. `OutboxMetrics` has a lock for its two lists, which change only when a processor begins, ends, or finds itself in a forked
-child. Both are `RLock`s, since the handler of a signal may emit, or shut a processor down, while its own thread holds one.
+child. Both are `RLock`s, since a signal handler may emit, or shut a processor down, while its own thread holds one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _COUNTERS: Final[Mapping[MetricName, tuple[str, ...]]] = {
 
 
 class CountObserver(Protocol):
-    """Reports the counts of an outbox in its own way, as they happen."""
+    """Reports the counts of a processor in its own way, as they happen."""
 
     def counted(self, metric: MetricName, count: int, reason: str) -> None:
         """Report an addition to a counter."""
@@ -123,7 +123,7 @@ class OutboxCounters:
             return {reason: count for (name, reason), count in self._counts.items() if name == metric}
 
 
-class ObservedOutbox(Protocol):
+class ObservedProcessor(Protocol):
     """The part of a processor that its metrics read."""
 
     @property
@@ -151,14 +151,14 @@ class ObservedOutbox(Protocol):
         """The age of the record that has waited longest."""
 
 
-Read: TypeAlias = "Callable[[ObservedOutbox], float]"
-"""Returns one number of an outbox."""
+Read: TypeAlias = "Callable[[ObservedProcessor], float]"
+"""Returns one number of a processor."""
 Combine: TypeAlias = "Callable[[Iterable[float]], float]"
-"""Combines the numbers of several outboxes, such as `sum`."""
+"""Combines the numbers of several processors, such as `sum`."""
 
 
 class OutboxMetrics:
-    """The metrics of all outboxes of a process that share a meter provider (see `outbox_metrics_of`).
+    """The metrics of all processors of a process that share a meter provider (see `outbox_metrics_of`).
 
     Args:
         meter: The meter that creates the instruments.
@@ -172,8 +172,8 @@ class OutboxMetrics:
             callback = partial(self._observe_counter, metric)
             meter.create_observable_counter(metric, [callback], unit=metric.unit, description=metric.brief)
         # Only the depth is additive over processes: each of them reports the size of the whole directory.
-        depth = partial(self._observe_state, sum, lambda outbox: outbox.depth)
-        age = partial(self._observe_state, max, lambda outbox: outbox.oldest_age_seconds)
+        depth = partial(self._observe_state, sum, lambda processor: processor.depth)
+        age = partial(self._observe_state, max, lambda processor: processor.oldest_age_seconds)
         meter.create_observable_up_down_counter(
             OUTBOX_DEPTH, [depth], unit=OUTBOX_DEPTH.unit, description=OUTBOX_DEPTH.brief
         )
@@ -187,24 +187,24 @@ class OutboxMetrics:
     def _clear(self) -> None:
         # A new lock, too: in a forked child the old one may be held by a thread that does not exist there.
         self._lock = threading.RLock()
-        self._observed: list[ObservedOutbox] = []
+        self._observed: list[ObservedProcessor] = []
         self._ended: list[tuple[OutboxSignal, OutboxCounters]] = []
 
-    def add(self, outbox: ObservedOutbox) -> None:
-        """Report an outbox from now on."""
+    def add(self, processor: ObservedProcessor) -> None:
+        """Report a processor from now on."""
         with self._lock:
-            self._observed.append(outbox)
+            self._observed.append(processor)
 
-    def remove(self, outbox: ObservedOutbox) -> None:
-        """Stop reporting the state of an outbox. Its counts stay in the sums, since a counter must never decrease."""
+    def remove(self, processor: ObservedProcessor) -> None:
+        """Stop reporting the state of a processor. Its counts stay in the sums, since a counter must never decrease."""
         with self._lock:
-            self._observed.remove(outbox)
-            self._ended.append((outbox.signal, outbox.counts))
+            self._observed.remove(processor)
+            self._ended.append((processor.signal, processor.counts))
 
     def _observe_counter(self, metric: MetricName, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
-            counters = [*self._ended, *((outbox.signal, outbox.counts) for outbox in self._observed)]
-        # None if no outbox was ever used, or this is a forked child before it has one.
+            counters = [*self._ended, *((each.signal, each.counts) for each in self._observed)]
+        # None if no processor was ever used, or this is a forked child before it has one.
         totals = {signal: Counter(dict.fromkeys(_COUNTERS[metric], 0)) for signal, _ in counters}
         for signal, each in counters:
             totals[signal].update(each.by_reason(metric))
@@ -220,16 +220,14 @@ class OutboxMetrics:
     ) -> Iterable[Observation]:
         with self._lock:
             observed = list(self._observed)
-        for signal in dict.fromkeys(outbox.signal for outbox in observed):
-            yield Observation(
-                combine(read(outbox) for outbox in observed if outbox.signal is signal), _attributes(signal)
-            )
+        for signal in dict.fromkeys(each.signal for each in observed):
+            yield Observation(combine(read(each) for each in observed if each.signal is signal), _attributes(signal))
 
     def _observe_size(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
-            observed = {outbox.directory: outbox for outbox in self._observed}  # each directory once
+            observed = {each.directory: each for each in self._observed}  # each directory once
         if observed:
-            yield Observation(sum(outbox.size for outbox in observed.values()))
+            yield Observation(sum(each.size for each in observed.values()))
 
 
 def _attributes(signal: OutboxSignal) -> dict[str, str]:

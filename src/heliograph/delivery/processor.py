@@ -1,10 +1,10 @@
 """Processors that store each record or span on disk before they return, and send it until a server accepts it.
 
 The design is in the package's docstring (`heliograph.delivery`): threads, locks, invariants, and each step from `emit` to the
-acknowledgement. This module is the entry: it encodes a record, finds the storage of its resource, appends, and wakes the worker.
+acknowledgement. Records come in here: this module encodes a record, finds the storage of its resource, appends, and wakes the worker.
 `OutboxProcessor` is all that the processors of log records and of spans have in common; in it, "record" means either.
 
-Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own
+Any thread may call any method at any time, and so may a signal handler in the middle of another call of its own
 thread. A processor has no lock of its own; its parts have theirs. These fields change without one:
 
 - `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
@@ -185,7 +185,7 @@ class OutboxProcessor:
             mapped=self._mapped,
             on_dropped=self._count_dropped,
             may_drop=self._when_full is OutboxFullPolicy.DROP_OLDEST,
-            make_way=self._storages.make_way,
+            drop_from_other_signals=self._storages.drop_from_other_signals,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The signals that an outbox delivers, log records and spans, as values that hold everything in which they differ.
+"""The signals that an outbox delivers, logs and traces, as values that hold everything in which they differ.
 
 Each has folders, journals, senders and dead letters of its own, so nothing of one waits for the other.
 
@@ -26,14 +26,14 @@ class OutboxSignal:
     Attributes:
         name: The name, as in OpenTelemetry's variables (in upper case) and in the URLs of OTLP.
         number: The number in the header of segments.
-        word: The singular noun for one entry, in messages.
+        word: The singular noun for one of its records, in messages.
         folder_suffix: The end of the names of its folders.
         request_class: The class of its requests.
-        scope_class: The class of the messages that hold the entries of a scope.
-        entries_field: The field with the entries in them.
-        time_fields: The fields of an entry with its time, the preferred one first.
-        share: The part of the outbox's maximum size, and of the memory that is used instead, that is open to its entries. If the outbox is
-            full, entries of a signal with a smaller share are dropped to make room for those of one with a greater share.
+        scope_class: The class of the messages that hold the records of a scope.
+        records_field: The field with the records in them.
+        time_fields: The fields of a record with its time, the preferred one first.
+        share: The part of the outbox's maximum size, and of the memory that is used instead, that is open to its records. If the outbox is
+            full, records of a signal with a smaller share are dropped to make room for those of one with a greater share.
     """
 
     name: str
@@ -42,7 +42,7 @@ class OutboxSignal:
     folder_suffix: str
     request_class: type[Any]
     scope_class: type[Any]
-    entries_field: str
+    records_field: str
     time_fields: tuple[str, ...]
     share: float
 
@@ -57,7 +57,7 @@ LOGS: Final = OutboxSignal(
     folder_suffix="",
     request_class=ExportLogsServiceRequest,
     scope_class=ScopeLogs,
-    entries_field="log_records",
+    records_field="log_records",
     time_fields=("observed_time_unix_nano", "time_unix_nano"),
     share=1.0,
 )
@@ -68,7 +68,7 @@ TRACES: Final = OutboxSignal(
     folder_suffix=".traces",
     request_class=ExportTraceServiceRequest,
     scope_class=ScopeSpans,
-    entries_field="spans",
+    records_field="spans",
     time_fields=("end_time_unix_nano", "start_time_unix_nano"),
     share=0.5,
 )

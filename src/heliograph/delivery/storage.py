@@ -3,17 +3,17 @@
 A request carries records of one resource, so each resource of a process has a storage of its own, in a folder of its own. The
 folder is created with the first record: a processor without records creates nothing on the disk.
 
-A record goes to memory in three cases: the disk failed within the last second, it fails now, or the handler of a signal emits
+A record goes to memory in three cases: the disk failed within the last second, it fails now, or a signal handler emits
 in the middle of an append of the same thread. Memory is bounded (`MemoryJournal`); what does not fit is not accepted. As soon
 as an append to the disk works again, records go there. The worker sends from both journals, and order is kept within each.
 
-**Threads.** Any number of threads, and handlers of signals, call `append`. One thread, the worker, calls `sources` and reads
+**Threads.** Any number of threads, and signal handlers, call `append`. One thread, the worker, calls `sources` and reads
 and acknowledges what they return. Threads that flush or read metrics call `last_sequences`, `is_acknowledged`, `accepted` and
 `waiting`, which read single integers that only grow. `close` is called by one thread, after the worker has ended.
 
 **Locks.** `_lock` guards two steps, so that no two threads create a folder, and none is created after `close`: from "no folder" to
 "folder, reader and writer", and from "open" to "closed". It also guards the step back, if the folder is lost (`recover`). It is an
-`RLock`, since the handler of a signal may come while its own thread holds it: the journal that the handler created is used then.
+`RLock`, since a signal handler may come while its own thread holds it: the journal that the handler created is used then.
 Between these steps the three fields do not change, and are read without a lock. `_writer` is set last: a thread that sees a writer
 also sees the reader and the folder's lock. The journals have locks of their own.
 `_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more.
@@ -70,7 +70,7 @@ class ResourceStorage:
         durable: True if a record is on the disk itself when `append` returns, and not only in the system's page cache.
         on_dropped: Called with the number of records that were dropped to make room for others.
         may_drop: True to drop the oldest records to make room for newer ones.
-        make_way: Called if the outbox is full. It returns True if records of a signal with a smaller share were dropped.
+        drop_from_other_signals: Called if the outbox is full. It returns True if records of a signal with a smaller share were dropped.
         mapped: True to write through a memory map; False to write by system calls.
         memory: The records that the disk did not accept.
         orphaned: The folders that were given up with records (`recover`), and that any process may adopt. Replaced as a whole.
@@ -82,7 +82,7 @@ class ResourceStorage:
     durable: bool
     on_dropped: Callable[[int], None]
     may_drop: bool = False
-    make_way: Callable[[], bool] = lambda: False
+    drop_from_other_signals: Callable[[], bool] = lambda: False
     mapped: bool = True
     orphaned: tuple[Path, ...] = ()
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -182,7 +182,7 @@ class ResourceStorage:
             lock.delete_folder()
             raise
         if self._writer is not None:
-            # The handler of a signal has emitted in the meantime, and its journal has a record.
+            # A signal handler has emitted in the meantime, and its journal has a record.
             lock.delete_folder()
             return self._writer
         self._reader, self._folder_lock, self._writer = reader, lock, writer
@@ -200,7 +200,7 @@ class ResourceStorage:
             try:
                 self.outbox.space.check(size)
             except OutboxFull:
-                if self.make_way():
+                if self.drop_from_other_signals():
                     self.outbox.space.note_freed()
                     continue
                 # `_has_one_segment` saves listing the folder for each record, while other processes fill the outbox.
@@ -212,7 +212,7 @@ class ResourceStorage:
                 self._has_one_segment = False
                 return
 
-    def give_way(self) -> bool:
+    def drop_oldest(self) -> bool:
         """Delete the oldest segment, because records of another signal need its space. Return False if there is none to delete.
 
         Any thread may call this, while another one drops segments, too: those that are gone are not counted again.

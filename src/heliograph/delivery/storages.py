@@ -3,13 +3,13 @@
 The module also knows the storages of all processors of the process, because those that share a directory share its limit: if it is
 full, records of one signal may be dropped to make room for another.
 
-Any thread may call any method at any time, and so may the handler of a signal in the middle of another call of its own thread:
+Any thread may call any method at any time, and so may a signal handler in the middle of another call of its own thread:
 
-- `_lock` guards `_by_header` (adding an entry) and `is_closed`. Both change under it, so no storage is created after `close` has
+- `_lock` guards `_by_header` (adding a storage) and `is_closed`. Both change under it, so no storage is created after `close` has
   begun. It is an `RLock`, because its own thread may hold it when a signal arrives. `_by_header` is read without it, always through a
   copy (`all`).
-- `_found` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to compute an entry twice.
-- `_made_no_way_at` may be read by two threads at once. Then both look for space.
+- `_found` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to find a storage twice.
+- `_found_nothing_to_drop_at` may be read by two threads at once. Then both look for space.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from heliograph.delivery.storage import ResourceStorage
 
 _MAX_FOUND: Final = 1024
 """The size at which the cache is emptied: a program may create loggers or resources all the time."""
-_NO_WAY_SECONDS: Final = 1.0
-"""The shortest time between two attempts to drop records of another signal, after one that found none."""
+_DROP_PAUSE_SECONDS: Final = 1.0
+"""The shortest time between two attempts to drop records of other signals, after one that found none."""
 
 _all: Final[dict[int, ref[Storages]]] = {}
 """The storages of all processors of this process, by the ids of the objects. Not a `WeakSet`, which cannot be read while another thread
@@ -76,7 +76,7 @@ class Storages:
         self._lock = threading.RLock()
         self._by_header: dict[Header, ResourceStorage] = {}
         self._found: dict[tuple[int, int], ScopedStorage] = {}
-        self._made_no_way_at = float("-inf")
+        self._found_nothing_to_drop_at = float("-inf")
         key = id(self)
         _all[key] = ref(self, lambda _: _all.pop(key, None))
 
@@ -118,21 +118,21 @@ class Storages:
                 raise JournalClosed
             storage = self._by_header.get(header)
             if storage is None:
-                # Not by assignment: the handler of a signal may have added one since the look-up, with a record in it.
+                # Not by assignment: a signal handler may have added one since the look-up, with a record in it.
                 storage = self._by_header.setdefault(header, self._create(header))
             return storage
 
-    def make_way(self) -> bool:
+    def drop_from_other_signals(self) -> bool:
         """Drop the oldest records of signals with a smaller share of the outbox. Return False if nothing was dropped."""
         # Not for each record: the folders of the others are listed for it.
-        if time.monotonic() - self._made_no_way_at < _NO_WAY_SECONDS:
+        if time.monotonic() - self._found_nothing_to_drop_at < _DROP_PAUSE_SECONDS:
             return False
         weaker = [
             each for each in _living() if each.directory == self.directory and each.signal.share < self.signal.share
         ]
-        has_dropped = any(storage.give_way() for each in weaker for storage in each.all())
+        has_dropped = any(storage.drop_oldest() for each in weaker for storage in each.all())
         if not has_dropped:
-            self._made_no_way_at = time.monotonic()
+            self._found_nothing_to_drop_at = time.monotonic()
         return has_dropped
 
     def close(self) -> bool:

@@ -1,18 +1,18 @@
-"""Entries of the outbox that somebody else may have prepared.
+"""Judges the folders and files of the outbox, because somebody else may have prepared them.
 
 The directory of an outbox may be shared: a volume that belongs to root and is writable by a group, or ``/var/tmp``. Whoever can
 write to it could place a link, to have another file read, overwritten or deleted, or a journal, to have it sent with our
-credentials. So each entry is judged before it is used, and again after it was opened. It must
+credentials. So each path is judged before it is used, and again after it was opened. It must
 
 - be a real folder, or a regular file with one link (no symbolic link, no second name of a file somewhere else, no pipe);
 - belong to this user. For root: to root or to the owner of the outbox, since root may look after the outbox of a program;
 - not be writable by others. The group's bit is accepted, because some volumes set it on everything.
 
-An entry that fails is never read, changed or deleted. The directory of the outbox itself is the user's choice, and is not judged.
+A path that fails is never read, changed or deleted. The directory of the outbox itself is the user's choice, and is not judged.
 
 Between the check and the use, somebody who can write to the directory could put a link in the place of a folder. So every operation starts at the
 directory: each folder on the path is opened relative to the one before, without following links, and the open folder is judged. The last
-step then names an entry of that open folder, wherever the path leads by then. Only SQLite, which opens ``dead.db`` by its path,
+step then names a file of that open folder, wherever the path leads by then. Only SQLite, which opens ``dead.db`` by its path,
 cannot do that: it creates no file, and a file of another kind is not changed.
 
 No function keeps state, so any thread may call any of them.
@@ -42,11 +42,11 @@ _NO_FOLDER: Final = (errno.ENOTDIR, errno.ELOOP)
 """The errors of opening a folder that is a link or a file."""
 
 
-class UntrustedEntryError(OSError):
-    """An entry of the outbox that somebody else may have prepared.
+class UntrustedPathError(OSError):
+    """A folder or a file of the outbox that somebody else may have prepared.
 
     Args:
-        path: The entry.
+        path: The folder or file.
         reason: The reason, as a clause with the subject "it".
     """
 
@@ -60,7 +60,7 @@ def check_folder(path: Path) -> None:
     """Check a folder of the outbox.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared it.
+        UntrustedPathError: Somebody else may have prepared it.
         OSError: It is not there, or cannot be examined.
     """
     _check_real_folder(path, path.parent, path.lstat())
@@ -74,25 +74,25 @@ def check_file(path: Path, directory: Path) -> None:
         directory: The directory of the outbox.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared it.
+        UntrustedPathError: Somebody else may have prepared it.
         OSError: It is not there, or cannot be examined.
     """
     _check_regular(path, directory, path.lstat())
 
 
 def passes(check: Callable[[Path], None], path: Path) -> bool:
-    """Return True if an entry is there and can be trusted."""
+    """Return True if a folder or a file is there and can be trusted."""
     with contextlib.suppress(OSError):
         check(path)
         return True
     return False
 
 
-def untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedEntryError | None:
-    """Return the error of a check of an entry; `None` if it can be trusted, or is not there."""
+def untrusted_reason(path: Path, check: Callable[[Path], None]) -> UntrustedPathError | None:
+    """Return the error of a check of a path; `None` if it can be trusted, or is not there."""
     try:
         check(path)
-    except UntrustedEntryError as error:
+    except UntrustedPathError as error:
         return error
     except OSError:
         # It does not exist, or another process has deleted it in the meantime.
@@ -109,7 +109,7 @@ def open_file(path: Path, flags: int, directory: Path) -> int:
         directory: The directory of the outbox.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared it.
+        UntrustedPathError: Somebody else may have prepared it.
         OSError: It cannot be opened.
     """
     with _open_parent(path, directory) as parent:
@@ -129,7 +129,7 @@ def delete_file(path: Path, directory: Path) -> None:
     """Delete a file of the outbox, if it is there.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared it.
+        UntrustedPathError: Somebody else may have prepared it.
         OSError: It cannot be deleted.
     """
     with contextlib.suppress(FileNotFoundError), _open_parent(path, directory) as parent:
@@ -141,7 +141,7 @@ def create_folder(path: Path, directory: Path) -> None:
     """Create a folder below one of the outbox, if it is not there, and check it.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared it, or a folder on its path.
+        UntrustedPathError: Somebody else may have prepared it, or a folder on its path.
         OSError: It cannot be created.
     """
     with _open_parent(path, directory) as parent:
@@ -154,7 +154,7 @@ def delete_folder(path: Path, directory: Path) -> None:
     """Delete an empty folder below one of the outbox.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared a folder on its path.
+        UntrustedPathError: Somebody else may have prepared a folder on its path.
         OSError: It is not empty, or cannot be deleted.
     """
     with _open_parent(path, directory) as parent:
@@ -162,10 +162,10 @@ def delete_folder(path: Path, directory: Path) -> None:
 
 
 def move(path: Path, target: Path, directory: Path) -> None:
-    """Move an entry of the outbox to another place in it. A file that is there is replaced.
+    """Move a file of the outbox to another place in it. A file that is there is replaced.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared a folder on its path.
+        UntrustedPathError: Somebody else may have prepared a folder on its path.
         OSError: It cannot be moved.
     """
     with _open_parent(path, directory) as source, _open_parent(target, directory) as destination:
@@ -174,7 +174,7 @@ def move(path: Path, target: Path, directory: Path) -> None:
 
 @contextmanager
 def _open_parent(path: Path, directory: Path) -> Iterator[int]:
-    """Open the folder that an entry is in, from the directory of the outbox down, without following links, and yield its descriptor."""
+    """Open the folder that a path is in, from the directory of the outbox down, without following links, and yield its descriptor."""
     descriptor, folder = os.open(directory, _OPEN_FOLDER), directory
     try:
         for name in path.parent.relative_to(directory).parts:
@@ -193,27 +193,27 @@ def _open_folder(path: Path, parent: int) -> int:
         return os.open(path.name, _OPEN_FOLDER | _OPEN_SAFELY, dir_fd=parent)
     except OSError as error:
         if error.errno in _NO_FOLDER:
-            raise UntrustedEntryError(path, "it is not a real folder") from error
+            raise UntrustedPathError(path, "it is not a real folder") from error
         raise
 
 
 def _check_real_folder(path: Path, directory: Path, found: os.stat_result) -> None:
     if not stat.S_ISDIR(found.st_mode):
-        raise UntrustedEntryError(path, "it is not a real folder")
+        raise UntrustedPathError(path, "it is not a real folder")
     _check_owner(path, directory, found)
 
 
 def _check_regular(path: Path, directory: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise UntrustedEntryError(path, "it is not a regular file")
+        raise UntrustedPathError(path, "it is not a regular file")
     if not found.st_nlink:
         raise FileNotFoundError(errno.ENOENT, "it was deleted", str(path))
     if found.st_nlink > 1:
-        raise UntrustedEntryError(path, f"it has {found.st_nlink} links")
+        raise UntrustedPathError(path, f"it has {found.st_nlink} links")
     _check_owner(path, directory, found)
 
 
 def _check_owner(path: Path, directory: Path, found: os.stat_result) -> None:
     problem = problem_of(found, directory)
     if problem is not None:
-        raise UntrustedEntryError(path, problem)
+        raise UntrustedPathError(path, problem)

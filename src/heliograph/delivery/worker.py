@@ -5,7 +5,7 @@ orphans. So none of them needs a lock against a second reader, requests go out o
 
 Other threads meet the worker in four places:
 
-- They call `wake`, which rings a `Bell`. Any thread may do it at any time, and so may the handler of a signal in the middle of
+- They call `wake`, which rings a `Bell`. Any thread may do it at any time, and so may a signal handler in the middle of
   a `wake` of its own thread.
 - They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
   The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.

@@ -14,7 +14,7 @@ survives the death of the process. (A power cut may lose the newest, which are n
 - *Fork*: the child has a file and a thread of its own. The events that wait belong to the parent.
 - On a system without locks of files (Windows), `put` waits for the transaction.
 
-Threads: any thread calls `put`, and so does the handler of a signal in the middle of another call of its own thread. It gets a
+Threads: any thread calls `put`, and so does a signal handler in the middle of another call of its own thread. It gets a
 `BlockingIOError` there, and its event is emitted. The handler may also raise, at any step. Any thread calls `flush` and `close`. The thread is
 started by `put`, and ends after a second without events, so a program that has none has no thread.
 
@@ -96,7 +96,7 @@ class QuarantineQueue:
         """Set an event aside. When this returns, it survives the death of the process.
 
         Raises:
-            OSError: It cannot be set aside: the disk or the quarantine cannot be written, or the caller is the handler of a signal
+            OSError: It cannot be set aside: the disk or the quarantine cannot be written, or the caller is a signal handler
                 that interrupted this very method.
         """
         if not IS_POSSIBLE:
@@ -136,11 +136,11 @@ class QuarantineQueue:
         """Call a function with `_lock` held.
 
         Raises:
-            BlockingIOError: The caller is the handler of a signal, whose own thread holds the lock.
+            BlockingIOError: The caller is a signal handler, whose own thread holds the lock.
         """
         user = threading.get_ident()
         if self._user == user:
-            raise BlockingIOError(errno.EAGAIN, "the handler of a signal interrupted its own thread")
+            raise BlockingIOError(errno.EAGAIN, "a signal handler interrupted its own thread")
         with self._lock:
             try:
                 self._user = user

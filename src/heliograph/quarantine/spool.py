@@ -7,7 +7,7 @@ A spool of ``aside.db`` is named ``aside.db.<process id>-<random>.spool``, has m
 long as that lives. A process that gets the lock of another one's spool may move its lines, and then delete it, because that process has
 died. Before that, it checks that the file can be trusted: a regular file of this user, with one name, which nobody else can write.
 
-A `Spool` has no lock for threads: one at a time may use it. The handler of a signal may raise at any step. So the size of the file is
+A `Spool` has no lock for threads: one at a time may use it. A signal handler may raise at any step. So the size of the file is
 forgotten before each change, and remembered after it. After an interrupt in between, it is read from the file, and if a line was cut off
 there, the next append ends it, so that it is read as one damaged line.
 """

@@ -4,7 +4,7 @@ A thread that tracks an event only puts it into memory. The thread ``heliograph-
 `RecentEvents.flush` writes it, too: the page calls it before it reads, and so does the end of the process. If more events wait than
 `MAX_WAITING`, because the file is locked or slow, the oldest are dropped and counted. So memory is bounded.
 
-Threads: any thread, and the handler of a signal, may add events and counts at any time. `_lock` guards `_events` and `_counts`, and is
+Threads: any thread, and any signal handler, may add events and counts at any time. `_lock` guards `_events` and `_counts`, and is
 reentrant, because such a handler may interrupt a thread that holds it. `_writing` is held by the one thread that writes, from the moment when
 it removes events from memory until they are in the file. So a `flush` that finds nothing to write returns after the write in progress.
 

@@ -5,7 +5,7 @@ Threads and event loops:
 - `heliograph.runtime.loop`: an event loop in a background thread, for sync code that has to run async functions.
 - `heliograph.runtime.once`: work that is done once, although several threads and event loops ask for it.
 - `heliograph.runtime.lazy_thread`: a thread that is started when there is work; `heliograph.runtime.bell` wakes it.
-- `heliograph.runtime.thread_start`: starts a thread although the handler of a signal may raise in the middle of it.
+- `heliograph.runtime.thread_start`: starts a thread although a signal handler may raise in the middle of it.
 - `heliograph.runtime.deferred_waits`: waits of sync code that its async caller awaits in its place.
 - `heliograph.runtime.deadline`: a time limit for code that cannot be interrupted.
 - `heliograph.runtime.shared_counter`: a counter without a lock.

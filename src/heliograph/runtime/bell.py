@@ -2,7 +2,7 @@
 
 The standard library's ways to wake a thread do not suit here:
 
-- `threading.Event` and `threading.Condition` have a lock that is not reentrant: the handler of a signal that rings in the middle of a
+- `threading.Event` and `threading.Condition` have a lock that is not reentrant: a signal handler that rings in the middle of a
   ring of its own thread would wait for ever.
 - ``queue.SimpleQueue.get(timeout=…)`` waits for ever in Python 3.10 if the time is over between two of its steps. This happens on a busy
   machine, and often with a timeout of 0.
@@ -24,7 +24,7 @@ class Bell:
         self._silence.acquire()
 
     def ring(self) -> None:
-        """End the wait of the thread that waits, or its next one. Any thread and any handler of a signal may call it at any time."""
+        """End the wait of the thread that waits, or its next one. Any thread and any signal handler may call it at any time."""
         if self._silence.locked():
             with contextlib.suppress(RuntimeError):  # another thread rang in between
                 self._silence.release()

@@ -5,7 +5,7 @@ the event loop would be blocked. So the outbox begins the work, adds an awaitabl
 awaits the list.
 
 The list is in a context variable, with its thread and a flag that its call still runs. So only code that is called meanwhile finds it: not
-another thread, and not a task that was created meanwhile, both of which may have a copy of the context. (The handler of a signal that
+another thread, and not a task that was created meanwhile, both of which may have a copy of the context. (A signal handler that
 interrupts the call finds it, too. What it emits is written to the disk just as soon, but the handler does not wait for it.)
 
 There is no list outside of an event loop of asyncio, or if threads are greenlets, which a thread of the system cannot wake. The

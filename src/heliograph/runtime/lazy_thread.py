@@ -1,10 +1,10 @@
 """A thread that is started when there is work, and ends when there is none.
 
-The handler of a signal may raise an exception in the middle of `threading.Thread.start`, as Ctrl-C and gevent's timeouts do. After that,
+A signal handler may raise an exception in the middle of `threading.Thread.start`, as Ctrl-C and gevent's timeouts do. After that,
 nobody knows if the thread will run: it may, a moment later, while another one was started. So a new thread *claims* the function as its
 first step. It ends at once if another living thread has claimed it. A thread that has died has no claim.
 
-Threads: any thread calls every method, and so does the handler of a signal in the middle of another call of its own thread. `_lock` guards
+Threads: any thread calls every method, and so does a signal handler in the middle of another call of its own thread. `_lock` guards
 `_owner` (the last thread that claimed the function), `_is_claimed` (True until that thread gives the claim up) and `_started` (the newest
 thread, until it has tried to claim the function). It is reentrant because of such handlers.
 """

@@ -141,7 +141,7 @@ class BackgroundLoop:
                 job.done.add_done_callback(self._pending.discard)
                 running.loop.call_soon_threadsafe(running.jobs.put_nowait, job)
             except BaseException:
-                # The handler of a signal raised. The job may never run, and nobody may wait for it.
+                # A signal handler raised. The job may never run, and nobody may wait for it.
                 self._pending.discard(job.done)
                 raise
 
@@ -256,7 +256,7 @@ def _start_loop() -> _RunningLoop:
         loop, jobs, stopped, thread_id = result_of(started)
         return _RunningLoop(loop, jobs, stopped, thread, thread_id)
     except BaseException:
-        # The handler of a signal raised, and nobody else would ever end this loop.
+        # A signal handler raised, and nobody else would ever end this loop.
         if not started.cancel():
             started.add_done_callback(_stop_started)
         raise

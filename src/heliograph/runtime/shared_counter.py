@@ -1,4 +1,4 @@
-"""A counter that any number of threads and handlers of signals increase at once, without a lock.
+"""A counter that any number of threads and signal handlers increase at once, without a lock.
 
 Unlike ``+= 1``, which is several steps, `next` of an `itertools.count` is one call of C code.
 """

@@ -1,6 +1,6 @@
-"""Start a thread where the handler of a signal may raise an exception at any moment.
+"""Start a thread where a signal handler may raise an exception at any moment.
 
-`threading.Thread.start` waits until the thread runs, by a condition. If the handler of a signal raises in the middle of that wait, the
+`threading.Thread.start` waits until the thread runs, by a condition. If a signal handler raises in the middle of that wait, the
 condition may release a lock that it does not hold. The caller then gets a `RuntimeError`, as if no thread could be started, whose context is
 the handler's exception (CPython 3.10 to 3.13).
 """
@@ -15,7 +15,7 @@ def try_to_start(thread: threading.Thread) -> bool:
     """Start a thread. Return False if none can be started: the interpreter ends, or the system has too many.
 
     Raises:
-        BaseException: The handler of a signal has raised it. The thread may run nevertheless, now or a moment later.
+        BaseException: A signal handler has raised it. The thread may run nevertheless, now or a moment later.
     """
     # The caller may itself handle an exception.
     around = sys.exc_info()[1]

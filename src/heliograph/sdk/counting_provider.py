@@ -54,7 +54,7 @@ class CountingProvider:
         after_fork_in_child(self._reset_lock)
 
     def _reset_lock(self) -> None:
-        # Reentrant: the handler of a signal may shut a host down in the middle of `add_user`.
+        # Reentrant: a signal handler may shut a host down in the middle of `add_user`.
         self.lock = threading.RLock()
 
     @property

@@ -1,6 +1,6 @@
 """Events that a provider failed to emit: each is counted, and the first of each kind is logged.
 
-Threads: any thread may report a failure, and so may the handler of a signal.
+Threads: any thread may report a failure, and so may a signal handler.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ class ByMeterProvider(Generic[T]):
 
     def _reset_lock(self) -> None:
         # This lock guards `_made`: no two threads may make an object for one provider. It is reentrant, because code of the provider runs while it
-        # is held, and may itself need the object, as the handler of a signal may.
+        # is held, and may itself need the object, as a signal handler may.
         self._lock = threading.RLock()
 
     def of(self, providers: Providers) -> T:

@@ -35,7 +35,7 @@ class Providers:
     """The providers that telemetry goes to.
 
     A global provider is looked up each time it is needed, since a program may set it after it made a host. The tracer of a provider is
-    kept: the SDK takes long to find it, and takes a lock. The handler of a signal that tracks an event in the middle of that, or a child that
+    kept: the SDK takes long to find it, and takes a lock. A signal handler that tracks an event in the middle of that, or a child that
     was forked in it, would wait for ever.
 
     Threads: any thread may call each method. The tracer and its provider are kept by one assignment.

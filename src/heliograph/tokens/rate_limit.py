@@ -32,7 +32,7 @@ class RateLimit:
         after_fork_in_child(self._reset_lock)
 
     def _reset_lock(self) -> None:
-        # Guards the three numbers. Reentrant: the handler of a signal may run in the middle of a call of its own thread.
+        # Guards the three numbers. Reentrant: a signal handler may run in the middle of a call of its own thread.
         self._lock = threading.RLock()
 
     def admit(self) -> int | None:

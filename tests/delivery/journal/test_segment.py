@@ -165,7 +165,7 @@ def test_closed_segment_is_cut_to_its_content(tmp_path: Path) -> None:
 
 
 def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None:
-    """The handler of a signal, in the middle of a sync, has synced and closed it."""
+    """A signal handler, in the middle of a sync, has synced and closed it."""
     writer = SegmentWriter(tmp_path / "segment", 4096, HEADER)
     writer.close(cut=False)
 

@@ -60,7 +60,7 @@ def test_write_that_fails_uses_up_no_sequence(tmp_path: Path, monkeypatch: pytes
 def test_write_that_is_interrupted_is_not_overwritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int, *, is_written: bool, is_read: bool
 ) -> None:
-    """The handler of a signal raised before or behind a system call: two write the scope, and two the record, which may be read at once."""
+    """A signal handler raised before or behind a system call: two write the scope, and two the record, which may be read at once."""
     writer = JournalWriter(tmp_path, HEADER, mapped=False)
     writer.append(SCOPE_A, b"one")
     reader = JournalReader(tmp_path, is_live=True)

@@ -462,7 +462,7 @@ def test_handler_of_a_signal_may_append_in_the_middle_of_a_sync(
 
 @pytest.mark.parametrize("is_written", [False, True])
 def test_interrupted_append_makes_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written: bool) -> None:
-    """The handler of a signal raised before or after the record was written. It is there or not, and the next one can be read."""
+    """A signal handler raised before or after the record was written. It is there or not, and the next one can be read."""
     writer = write(tmp_path, [b"zero", b"one"])
     put = SegmentWriter.put
 

@@ -134,7 +134,7 @@ def test_record_that_was_delivered_before_those_in_front_of_it_is_not_sent_again
     """A record that is known to be delivered is acknowledged even while the destination refuses everything."""
     bench, other, journal = Bench(tmp_path, lambda records: BAD_DATA), journal_of("a"), journal_of("b")
     assert bench.sender.send_next(other) is Outcome.LATER
-    bench.state.refusals.memory_of(journal).done.add(1)
+    bench.state.refusals.waiting_records_of(journal).done.add(1)
     bench.now += 60
 
     assert bench.sender.send_next(journal) is Outcome.SENT
@@ -181,4 +181,4 @@ def test_search_for_bad_records_goes_on_after_a_failure(tmp_path: Path) -> None:
     assert bench.transport.requests[-1] == ["d", "e", "f", "g"]
     assert [uid for uid, *_ in bench.dead()] == ["bad"]
     assert bench.sender.send_next(journal) is Outcome.EMPTY
-    assert not bench.state.refusals.memory_of(journal).starts
+    assert not bench.state.refusals.waiting_records_of(journal).starts

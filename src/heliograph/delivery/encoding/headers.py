@@ -75,7 +75,7 @@ class BoundedCache(dict[str, T]):
 
     Long texts are not kept, and the cache is emptied when it is full. Emptying costs less than finding the least recently used
     text, and only an attacker or a misuse fills it. Threads share it without a lock: each step is one operation of `dict`,
-    and an entry that another thread removed is computed again.
+    and a result that another thread removed is computed again.
 
     Args:
         compute: The function.

@@ -61,7 +61,7 @@ What survives
     ==========================================  ==========================================================================
 
 Threads and locks
-    - `JournalWriter`: any thread, and handlers of signals. Its locks are described in `writer` and `group_commit`.
+    - `JournalWriter`: any thread, and signal handlers. Its locks are described in `writer` and `group_commit`.
     - `JournalReader`: one thread, the worker or the owner of an orphan. What other threads may do meanwhile is described in
       `reader`. Writer and reader share only files. The exception is the step *give up*, above, which takes the reader's lock
       while it holds the writer's.

@@ -5,9 +5,9 @@ were begun by then, and waits for the newest as any other thread does (`GroupCom
 each event loop once, for all commits of that loop. The loop wakes its tasks a few at a time.
 
 Threads: `begin` is called in the thread of an event loop, of which there may be several, and `close` and `end` by any thread. `_waiting` is
-a `deque`, whose single steps are atomic: the thread that takes an entry from it ends its wait. `_lock` guards the start of the thread: none is
+a `deque`, whose single steps are atomic: the thread that takes a wait from it ends that wait. `_lock` guards the start of the thread: none is
 started after `_is_closed` is set. `begin` takes it only if no thread is running, since a thread that finds `_is_closed` set looks for commits
-once more before it ends. The lock is reentrant, because the handler of a signal may begin a commit in the middle of another one's `begin`. If the
+once more before it ends. The lock is reentrant, because a signal handler may begin a commit in the middle of another one's `begin`. If the
 journal is closed, or no thread can be started, `begin` itself waits.
 
 The child of a fork begins with a new object: no event loop goes on there.

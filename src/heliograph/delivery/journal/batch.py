@@ -139,8 +139,8 @@ def to_request(header: Header, entries: Iterable[Entry]) -> bytes:
 def decode_record(encoded: bytes, signal: OutboxSignal) -> Any:
     """Return the record as a protobuf message, a `LogRecord` or a `Span`; `None` if the bytes are not one."""
     try:
-        entries = getattr(signal.scope_class.FromString(encoded), signal.entries_field)
+        records = getattr(signal.scope_class.FromString(encoded), signal.records_field)
     except Exception:
         # protobuf's errors have no common base class in all versions.
         return None
-    return entries[0] if entries else None
+    return records[0] if records else None

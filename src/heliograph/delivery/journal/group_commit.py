@@ -7,7 +7,7 @@ is the *leader*: it runs the next one for the others. No thread exists for this 
 A failure concerns every record of its sync, whichever thread ran it. It is never hidden by a later success: after a failure, Linux
 regards the pages as written, and the next sync of the same pages succeeds.
 
-Threads: any thread calls `GroupCommit.wait`, and so may the handler of a signal, in the middle of a `wait` of its own thread.
+Threads: any thread calls `GroupCommit.wait`, and so may a signal handler, in the middle of a `wait` of its own thread.
 `_lock` guards all writes to the fields, except that the leader ends its own lead without it. It is reentrant because of handlers. It is not
 held during a sync, so that other threads can append. A handler may also raise, at any step. So the lock is entered by itself and not
 through its condition, whose methods are Python code: a handler could end them before the lock is released.
@@ -51,7 +51,7 @@ class GroupCommit:
         me = threading.get_ident()
         try:
             with self._lock:
-                # The handler of a signal may have interrupted this thread's own sync: it must not wait for itself.
+                # A signal handler may have interrupted this thread's own sync: it must not wait for itself.
                 while self._synced < sequence and self._leader not in {None, me}:
                     self._changed.wait()
                 must_lead = self._synced < sequence

@@ -20,7 +20,7 @@ class MemoryJournal:
     """Records in order, written as to a `JournalWriter`, and read and acknowledged as from a `JournalReader`.
 
     Threads that emit records append while the worker reads and acknowledges. One lock guards all fields; it is reentrant,
-    because the handler of a signal may append while its own thread does.
+    because a signal handler may append while its own thread does.
 
     Args:
         header: The resource that all records belong to.

@@ -38,7 +38,7 @@ from heliograph.delivery.journal.definitions import find_header, find_scope
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, count_records, next_frame
 from heliograph.delivery.journal.order import last_sequence, true_firsts
 from heliograph.delivery.journal.segment import SegmentReader, segments
-from heliograph.delivery.trust import UntrustedEntryError, create_folder, delete_file, open_file
+from heliograph.delivery.trust import UntrustedPathError, create_folder, delete_file, open_file
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE as SCOPE_NAME
 
@@ -268,8 +268,8 @@ class JournalReader:
                 break
             if self._segment is not None and self._segment.path == path:
                 self.close()
-            # An entry that is not trusted was passed over when it was read, and is not deleted.
-            with contextlib.suppress(UntrustedEntryError):
+            # A file that is not trusted was passed over when it was read, and is not deleted.
+            with contextlib.suppress(UntrustedPathError):
                 delete_file(path, self._folder.parent)
             self._on_deleted()
 
@@ -331,7 +331,7 @@ class JournalReader:
         except FileNotFoundError:
             # A thread that appends deleted it to make room.
             return None
-        except UntrustedEntryError as error:
+        except UntrustedPathError as error:
             self._pass_over(first, error)
             return None
         except SegmentError:
@@ -345,7 +345,7 @@ class JournalReader:
             self._header = segment.header
         return segment
 
-    def _pass_over(self, first: int, error: UntrustedEntryError) -> None:
+    def _pass_over(self, first: int, error: UntrustedPathError) -> None:
         """Report a segment that somebody else may have prepared. It is reported once, although it is found again in each pass."""
         if first not in self._passed_over:
             self._passed_over.add(first)

@@ -155,7 +155,7 @@ class SegmentWriter:
         """
         if not SYNC_COVERS_MAPS:
             self._flush_map()
-        # Another thread, or the handler of a signal, may close the segment meanwhile.
+        # Another thread, or a signal handler, may close the segment meanwhile.
         with contextlib.suppress(ValueError):  # the descriptor is negative
             try:
                 sync_file(self.descriptor)
@@ -247,7 +247,7 @@ class SegmentReader:
         position: The position of the next frame.
 
     Raises:
-        UntrustedEntryError: Somebody else may have prepared the file.
+        UntrustedPathError: Somebody else may have prepared the file.
         OSError: The file is not there, cannot be read, or has a later version.
         SegmentError: The file is not a segment: it has neither a header nor, in its first MiB, an undamaged frame.
     """

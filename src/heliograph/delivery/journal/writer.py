@@ -1,8 +1,8 @@
 """Appends records to the journal of one folder.
 
-Any thread may call `JournalWriter.append`, and so may the handler of a signal, in the middle of an `append` of its own thread.
+Any thread may call `JournalWriter.append`, and so may a signal handler, in the middle of an `append` of its own thread.
 `_lock` guards the current segment, the full ones that are not synced yet, the scopes, the next segment's size and `last_sequence`. It
-is held for the few microseconds of one append, and while a new segment is reserved. It is reentrant, because the handler of a signal
+is held for the few microseconds of one append, and while a new segment is reserved. It is reentrant, because a signal handler
 runs on a thread that may hold it.
 
 Nothing is synced under this lock, so a thread that appends never waits for the disk: a durable journal keeps full segments open until
@@ -51,7 +51,7 @@ class JournalClosed(Exception):
 
 
 class JournalBusy(Exception):
-    """The calling thread is already in the middle of an `append`, which the handler of a signal interrupted.
+    """The calling thread is already in the middle of an `append`, which a signal handler interrupted.
 
     The handler cannot wait for it, and must not write into a half-written frame.
     """
@@ -199,7 +199,7 @@ class JournalWriter:
     def _close_full(self, full: Sequence[SegmentWriter]) -> None:
         with self._lock:
             for each in full:
-                # The handler of a signal may have synced and closed it in the meantime.
+                # A signal handler may have synced and closed it in the meantime.
                 if each in self._full:
                     self._full.remove(each)
                     each.close(cut=self._is_closed)
@@ -249,7 +249,7 @@ class JournalWriter:
             # The file is not ours, or none was created: there is nothing to delete.
             raise
         except BaseException:
-            # The handler of a signal raised.
+            # A signal handler raised.
             if self._segment is old:  # pragma: no branch — a signal at the very moment after the new one is used
                 # Otherwise the file would exist without being used: the next attempt to create it would fail, and the worker would take the
                 # old segment for a finished one, and delete it.

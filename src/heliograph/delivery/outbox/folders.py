@@ -17,7 +17,7 @@ Many processes work in one outbox at once, without any other lock between them. 
 - A folder is created under a hidden name, locked, and only then renamed to its final name. Nobody sees it unlocked.
 - When a folder is deleted, the file ``lock`` goes last. A folder without it is empty, and any process may delete it.
 
-Others may have prepared what is in a shared directory: `heliograph.delivery.trust` judges each entry before it is used.
+Others may have prepared what is in a shared directory: `heliograph.delivery.trust` judges each path before it is used.
 
 Within a process any thread may call these functions. Of an `OutboxDirectory`, only its `Space` changes, and the set of folders that were
 reported: at worst, two threads report one folder twice.
@@ -40,7 +40,7 @@ from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folder_lock import LOCK, FolderLock, has_locks, try_lock
 from heliograph.delivery.outbox.space import Space
 from heliograph.delivery.signals import LOGS, SIGNALS, OutboxSignal, signal_of_folder
-from heliograph.delivery.trust import UntrustedEntryError, check_file, check_folder, passes, untrusted_reason
+from heliograph.delivery.trust import UntrustedPathError, check_file, check_folder, passes, untrusted_reason
 from heliograph.errors import OutboxError
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -169,7 +169,7 @@ class OutboxDirectory:
         """Return False if a folder is not to be used. The reason is logged once."""
         try:
             check_folder(folder)
-        except UntrustedEntryError as error:
+        except UntrustedPathError as error:
             self._report(folder, error)
             return False
         except OSError:  # another process deleted it meanwhile
@@ -182,12 +182,12 @@ class OutboxDirectory:
             self._reported.add(folder)
             logger.error("A folder of the outbox is passed over: %s", error)
 
-    def untrusted_entries(self) -> list[UntrustedEntryError]:
+    def untrusted_paths(self) -> list[UntrustedPathError]:
         """Return the reason for each folder and file that is passed over because somebody else may have prepared it."""
         kept, places = self.directory / DAMAGED, self._damaged_places()
         folders = [path for path in self.directory.iterdir() if _FOLDER_NAME.fullmatch(path.name)]
         parents = [*self.folders(), *(place for place in places if passes(check_folder, place))]
-        files = [path for parent in parents for path in _entries_of(parent) if path not in places]
+        files = [path for parent in parents for path in _paths_in(parent) if path not in places]
         found = [
             *(untrusted_reason(path, check_folder) for path in [*sorted(folders), kept, *sorted(places)]),
             *(untrusted_reason(path, self._check_file) for path in [*sorted(files), self.directory / DEAD_LETTERS]),
@@ -207,7 +207,7 @@ class OutboxDirectory:
     def damaged_files(self) -> list[Path]:
         """Return the files with bytes that could not be read, without those that somebody else may have prepared."""
         places = [place for place in self._damaged_places() if passes(check_folder, place)]
-        return sorted(path for place in places for path in _entries_of(place) if passes(self._check_file, path))
+        return sorted(path for place in places for path in _paths_in(place) if passes(self._check_file, path))
 
     def _damaged_places(self) -> list[Path]:
         """Return the folders that may hold damaged bytes: those inside of existing folders, and those kept of deleted ones.
@@ -215,7 +215,7 @@ class OutboxDirectory:
         Some of them may not exist.
         """
         kept = self.directory / DAMAGED
-        of_deleted = _entries_of(kept) if passes(check_folder, kept) else []
+        of_deleted = _paths_in(kept) if passes(check_folder, kept) else []
         return [*of_deleted, *(folder / DAMAGED for folder in self.folders())]
 
 
@@ -229,8 +229,8 @@ def _has_lost_its_lock(folder: Path) -> bool:
     return False  # pragma: no cover — another process deletes the folder at this moment
 
 
-def _entries_of(folder: Path) -> list[Path]:
-    """Return the entries of a folder; none if another process deleted it meanwhile."""
+def _paths_in(folder: Path) -> list[Path]:
+    """Return the paths in a folder; none if another process deleted it meanwhile."""
     try:
         return list(folder.iterdir())
     except OSError:

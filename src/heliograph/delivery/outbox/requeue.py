@@ -11,7 +11,7 @@ from heliograph.delivery.outbox.dead_letters import DeadLetter
 from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
-def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
+def requeue(outbox: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
     """Move dead letters to new folders of the outbox. The next process that looks for orphans sends them.
 
     Consecutive dead letters with the same resource go to one folder.
@@ -26,9 +26,9 @@ def requeue(box: OutboxDirectory, letters: Iterable[DeadLetter]) -> None:
     """
     groups = [list(group) for _, group in itertools.groupby(letters, key=lambda letter: letter.header)]
     if groups:  # else there is nothing to refuse
-        box.space.check(sum(map(_size_of, groups)))
+        outbox.space.check(sum(map(_size_of, groups)))
     for group in groups:
-        _move(box, group)
+        _move(outbox, group)
 
 
 def _size_of(letters: Sequence[DeadLetter]) -> int:
@@ -38,8 +38,8 @@ def _size_of(letters: Sequence[DeadLetter]) -> int:
     )
 
 
-def _move(box: OutboxDirectory, letters: Sequence[DeadLetter]) -> None:
-    lock = box.create_folder(letters[0].header.signal)
+def _move(outbox: OutboxDirectory, letters: Sequence[DeadLetter]) -> None:
+    lock = outbox.create_folder(letters[0].header.signal)
     try:
         writer = JournalWriter(
             lock.folder,
@@ -47,7 +47,7 @@ def _move(box: OutboxDirectory, letters: Sequence[DeadLetter]) -> None:
             durable=True,
             # Not larger: it could be refused although the records fit.
             segment_bytes=min(SEGMENT_BYTES, _size_of(letters)),
-            make_room=box.space.check,
+            make_room=outbox.space.check,
         )
         try:
             for letter in letters:
@@ -60,4 +60,4 @@ def _move(box: OutboxDirectory, letters: Sequence[DeadLetter]) -> None:
         lock.delete_folder()
         raise
     lock.release()
-    box.dead_letters.remove(letter.id for letter in letters)
+    outbox.dead_letters.remove(letter.id for letter in letters)

@@ -1,11 +1,11 @@
 """The size of an outbox, and the limit that its files may reach together.
 
 Many processes write to the outbox, so its size is only known by walking through it. That takes far longer than to emit a record.
-So a refusal is remembered: while the outbox is full, it is measured again only after a pause, or after this process has deleted
+So a measurement is remembered: while the outbox is full, it is measured again only after a pause, or after this process has deleted
 something from it.
 
-Any thread may call any method. The only state is the last refusal, which is replaced as a whole. Two threads that measure at
-once only do the work twice.
+Any thread may call any method. The only state is the last measurement that found too little space, which is replaced as a whole.
+Two threads that measure at once only do the work twice.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _PAUSES_PER_MEASUREMENT: Final = 100
 _MAX_PAUSE_SECONDS: Final = 60.0
 
 
-class _Refusal(NamedTuple):
-    """The result of a measurement.
+class _Measurement(NamedTuple):
+    """The result of a measurement that found too little space.
 
     Attributes:
         free: The number of free bytes.
@@ -50,8 +50,8 @@ class Space:
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
-        self._refusal: _Refusal | None = None
-        # Replaced by another object each time that this process deletes something. A refusal with a former object is out of date,
+        self._measurement: _Measurement | None = None
+        # Replaced by another object each time that this process deletes something. A measurement with a former object is out of date,
         # also if something was deleted in the middle of the measurement.
         self._freed = object()
 
@@ -72,9 +72,9 @@ class Space:
         Raises:
             OutboxFull: It does not fit.
         """
-        refusal = self._refusal
-        is_known = refusal is not None and refusal.freed is self._freed and time.monotonic() < refusal.until
-        if refusal is not None and is_known and size > refusal.free:
+        measured = self._measurement
+        is_known = measured is not None and measured.freed is self._freed and time.monotonic() < measured.until
+        if measured is not None and is_known and size > measured.free:
             raise OutboxFull(self._directory, self._max_bytes)
         freed, began = self._freed, time.monotonic()
         free = self._max_bytes - self.used()
@@ -82,7 +82,7 @@ class Space:
             return
         ended = time.monotonic()
         pause = max(_PAUSE_SECONDS, min(_MAX_PAUSE_SECONDS, _PAUSES_PER_MEASUREMENT * (ended - began)))
-        self._refusal = _Refusal(free, ended + pause, freed)
+        self._measurement = _Measurement(free, ended + pause, freed)
         raise OutboxFull(self._directory, self._max_bytes)
 
     def note_freed(self) -> None:

@@ -35,21 +35,21 @@ class OutboxState:
     damaged_files: int
 
     @classmethod
-    def of(cls, box: OutboxDirectory) -> OutboxState:
+    def of(cls, outbox: OutboxDirectory) -> OutboxState:
         """Return the state of an outbox as it is now."""
-        folders, stuck, dead_letters = [], [str(each) for each in box.untrusted_entries()], 0
-        for folder in box.folders():
+        folders, stuck, dead_letters = [], [str(each) for each in outbox.untrusted_paths()], 0
+        for folder in outbox.folders():
             try:
-                found = _read_state(box, folder)
+                found = _read_state(outbox, folder)
             except OutboxError as error:
                 stuck.append(str(error))
             else:
                 folders += [] if found is None else [found]
         try:
-            dead_letters = box.dead_letters.count()
+            dead_letters = outbox.dead_letters.count()
         except OutboxError as error:
             stuck.append(str(error))
-        return cls(folders=folders, stuck=stuck, dead_letters=dead_letters, damaged_files=len(box.damaged_files()))
+        return cls(folders=folders, stuck=stuck, dead_letters=dead_letters, damaged_files=len(outbox.damaged_files()))
 
     @property
     def waiting(self) -> int:
@@ -66,14 +66,14 @@ class OutboxState:
         return {"waiting": self.waiting, "dead_letters": self.dead_letters, "damaged_files": self.damaged_files}
 
 
-def _read_state(box: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
+def _read_state(outbox: OutboxDirectory, folder: Path) -> dict[str, Any] | None:
     """Return the state of a folder, or `None` if it was deleted meanwhile.
 
     Raises:
         OutboxError: The folder cannot be read.
     """
     try:
-        is_held = box.is_locked(folder)
+        is_held = outbox.is_locked(folder)
         reader = JournalReader(folder, is_live=is_held, read_only=True)
         waiting = reader.waiting(last_sequence(folder))
         batch = reader.read(max_bytes=1, max_records=1)

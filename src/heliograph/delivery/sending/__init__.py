@@ -7,7 +7,8 @@ server's response, until each record of the batch is acknowledged, is a dead let
 - `source`: the contract of the journals that records are sent from.
 - `batch_pass`: one pass over a batch.
 - `destination_state`: the state that all batches share, for they go to one server.
-- `refusals`: decides if a refusal is the fault of the record or of the destination; `source_memory` has what is known about the records that wait.
+- `refusals`: decides if a refusal is the fault of the record or of the destination; `waiting_records` has the known facts
+  about those that are not acknowledged yet.
 - `backoff`, `schedule`: the times before which nothing is sent.
 - `batch_size`, `smaller_records`: the size of batches that the server accepts, and smaller forms of a record that is too large.
 - `orphans`: adopts the folders of processes that have died, to send their records.

@@ -44,7 +44,7 @@ class BatchPass:
         self._header = batch.header
         self._entries = batch.entries
         # The known facts about the records of the journal, from this pass and from those before it.
-        self._memory = state.refusals.memory_of(source)
+        self._waiting = state.refusals.waiting_records_of(source)
         # The sequence up to which all records are acknowledged.
         self._acknowledged = batch.entries[0].sequence - 1
         # Records that were refused alone and are not proven to be bad, in order, with their verdicts.
@@ -58,7 +58,7 @@ class BatchPass:
         if self._refusals.is_refusing and not self._try_another(entries):
             return False
         # The next part comes last. There are at most as many as the batch can be halved: 12 for 4,096 records.
-        parts = self._memory.parts(entries)
+        parts = self._waiting.parts(entries)
         while parts:
             part = self._unfinished(parts.pop())
             if part and not self._send_part(part, parts):
@@ -87,7 +87,7 @@ class BatchPass:
                     half = len(entries) // 2
                     # For any other verdict, the next batches are smaller anyway.
                     if verdict.action is Action.BAD_DATA:
-                        self._memory.starts.add(entries[half].sequence)
+                        self._waiting.starts.add(entries[half].sequence)
                     parts += [entries[half:], entries[:half]]
                     return True
                 return self._suspect(entries[0], verdict)
@@ -102,7 +102,7 @@ class BatchPass:
         """Make a record that was refused alone a suspect, or a dead letter if that proves it to be bad."""
         if verdict.action is Action.SPLIT and (can_go_on := self._send_smaller(entry)) is not None:
             return can_go_on
-        is_proven = self._refusals.note_refusal(self._memory, entry, has_accepted=self._has_accepted, is_lone=False)
+        is_proven = self._refusals.note_refusal(self._waiting, entry, has_accepted=self._has_accepted, is_lone=False)
         if is_proven or self._refusals.note_too_large(verdict):
             return self._put_to_dead_letters(entry, verdict)
         self._suspects.append((entry, verdict))
@@ -157,23 +157,23 @@ class BatchPass:
         """Try one record at a destination that refused everything. Return False if all records wait."""
         # Another one each time: of the batch and the newest record, the one that was refused least often.
         candidates = list(self._unfinished(entries))
-        newest = self._source.newest(self._memory.done)
+        newest = self._source.newest(self._waiting.done)
         if newest is not None and newest.sequence > entries[-1].sequence:
             candidates.append(newest)
         if not candidates:
             return True
         is_lone = len(candidates) == 1 and self._refusals.is_lone(self._source)
-        return self._try_alone(self._memory.least_refused(candidates), is_lone=is_lone)
+        return self._try_alone(self._waiting.least_refused(candidates), is_lone=is_lone)
 
     def _try_alone(self, entry: Entry, *, is_lone: bool) -> bool:
         """Send one record out of order. Return True if it was accepted, or is proven to be bad."""
         verdict = self._send([entry])
         match verdict.action:
             case Action.DELIVERED | Action.PARTIAL:
-                self._memory.done.add(entry.sequence)
+                self._waiting.done.add(entry.sequence)
                 return self._note_success([entry], verdict)
             case Action.SPLIT | Action.BAD_DATA:
-                if self._refusals.note_refusal(self._memory, entry, has_accepted=self._has_accepted, is_lone=is_lone):
+                if self._refusals.note_refusal(self._waiting, entry, has_accepted=self._has_accepted, is_lone=is_lone):
                     return self._put_to_dead_letters(entry, verdict)
                 self._wait_refused(verdict)
             case Action.RETRY | Action.HOLD:
@@ -200,7 +200,7 @@ class BatchPass:
         self._state.note_working()
         if self._suspects:
             # They are done, although records before them wait.
-            self._memory.done.update(entry.sequence for entry in entries)
+            self._waiting.done.update(entry.sequence for entry in entries)
         if rejected == count:
             self._refusals.note_processed()
             return True
@@ -215,7 +215,7 @@ class BatchPass:
         """Write a record to the dead letters. Return False if that failed; the record is then sent again later."""
         is_written = self._state.put_to_dead_letters(self._source, self._header, entry, verdict)
         if is_written:
-            self._memory.done.add(entry.sequence)
+            self._waiting.done.add(entry.sequence)
         return is_written
 
     def _acknowledge(self, sequence: int) -> None:
@@ -223,7 +223,7 @@ class BatchPass:
         if sequence <= self._acknowledged:
             return
         self._acknowledged = sequence
-        self._memory.forget_until(sequence)
+        self._waiting.forget_until(sequence)
         try:
             self._source.acknowledge(sequence)
         except OSError as error:
@@ -234,9 +234,9 @@ class BatchPass:
 
     def _unfinished(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return the records that are neither delivered nor dead letters."""
-        done = self._memory.done
+        done = self._waiting.done
         return [entry for entry in entries if entry.sequence not in done] if done else entries
 
     def _known(self) -> set[int]:
         """Return the sequences of the records that prove nothing: those that are done, and the suspects."""
-        return self._memory.done | {entry.sequence for entry, _ in self._suspects}
+        return self._waiting.done | {entry.sequence for entry, _ in self._suspects}

@@ -24,7 +24,7 @@ from typing import Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from heliograph.delivery.journal.batch import Entry
-from heliograph.delivery.sending.source_memory import Refusal, SourceMemory
+from heliograph.delivery.sending.waiting_records import Refusal, WaitingRecords
 from heliograph.delivery.transport.verdict import Action, Verdict
 
 MAX_SUSPECTS: Final = 4
@@ -55,15 +55,15 @@ class Refusals:
         self._requests = 0
         # Records in a row, since the last success or pause.
         self._too_large = 0
-        # By journal. Weak, so that the memory of a journal ends with it.
-        self._memories: WeakKeyDictionary[object, SourceMemory] = WeakKeyDictionary()
+        # By journal. Weak, so that the facts about its records are forgotten with it.
+        self._waiting_records: WeakKeyDictionary[object, WaitingRecords] = WeakKeyDictionary()
         self._offered: WeakSet[object] = WeakSet()  # journals that have records
         # The journals of `_offered` that were tried since everything is refused.
         self._tried: WeakSet[object] = WeakSet()
 
-    def memory_of(self, source: object) -> SourceMemory:
-        """Return the memory of a journal."""
-        return self._memories.setdefault(source, SourceMemory())
+    def waiting_records_of(self, source: object) -> WaitingRecords:
+        """Return the known facts about the records of a journal that are not acknowledged yet."""
+        return self._waiting_records.setdefault(source, WaitingRecords())
 
     def offer(self, source: object) -> bool:
         """Note that a journal may have records to try. Return True if it is its turn.
@@ -119,19 +119,19 @@ class Refusals:
         self._too_large += 1
         return self._too_large <= MAX_SUSPECTS
 
-    def note_refusal(self, memory: SourceMemory, entry: Entry, *, has_accepted: bool, is_lone: bool) -> bool:
+    def note_refusal(self, waiting: WaitingRecords, entry: Entry, *, has_accepted: bool, is_lone: bool) -> bool:
         """Note that a record was refused alone. Return True if that proves it to be bad.
 
         Args:
-            memory: The memory of the record's journal.
+            waiting: The known facts about the waiting records of its journal.
             entry: The record.
             has_accepted: True if the destination accepted a record in the pass that the record is sent in.
             is_lone: True if no other record waits.
         """
         now = self._clock()
-        before = memory.refused.get(entry.sequence) or Refusal(count=0, first_at=now, accepted_before=self._accepted)
+        before = waiting.refused.get(entry.sequence) or Refusal(count=0, first_at=now, accepted_before=self._accepted)
         count = before.count + 1
-        memory.refused[entry.sequence] = Refusal(
+        waiting.refused[entry.sequence] = Refusal(
             count=count, first_at=before.first_at, accepted_before=before.accepted_before
         )
         if self._accepted > before.accepted_before or (has_accepted and count > 1):

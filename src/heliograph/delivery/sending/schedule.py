@@ -1,8 +1,8 @@
 """The time before which a sender sends nothing, because a server failed or asked to wait. No I/O.
 
-Threads: the sending thread calls `postpone` and `reset`. Any thread, and the handler of a signal, may call `waiting_seconds` and
+Threads: the sending thread calls `postpone` and `reset`. Any thread, and any signal handler, may call `waiting_seconds` and
 `cancel_backoff` at any time. The lock guards the two times, which `postpone` sets together and `cancel_backoff` combines. It is
-reentrant, because the handler of a signal may flush in the middle of any line of the main thread.
+reentrant, because a signal handler may flush in the middle of any line of the main thread.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Resolver:
             try:
                 self._start(pending)
             except BaseException:
-                # The handler of a signal raised, and the thread may never run.
+                # A signal handler raised, and the thread may never run.
                 self._pending = None
                 raise
         try:

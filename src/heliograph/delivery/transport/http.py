@@ -13,7 +13,7 @@ Threads: any thread may call `send` and `close`. Two locks keep them apart:
   thread finds `_closed` set before it waits for the socket.
 
 `close` takes `_sending` last, after the interruption, and so returns when the request has ended. Neither lock is
-reentrant: the handler of a signal must not call `close` in the thread that sends. (The outbox sends in a thread of its
+reentrant: a signal handler must not call `close` in the thread that sends. (The outbox sends in a thread of its
 own, and signal handlers run in the main thread. The command line closes after its `send` was interrupted.)
 """
 

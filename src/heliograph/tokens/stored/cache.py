@@ -29,7 +29,7 @@ class SecretCache:
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
-        # Reentrant: the handler of a signal may verify a token in the middle of a call of its own thread.
+        # Reentrant: a signal handler may verify a token in the middle of a call of its own thread.
         self._lock = threading.RLock()
         self._entries: dict[bytes, tuple[float, Secret]] = {}
         self._generation = 0

@@ -24,7 +24,7 @@ class Usage:
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
-        # Reentrant: the handler of a signal may verify a token in the middle of a call of its own thread.
+        # Reentrant: a signal handler may verify a token in the middle of a call of its own thread.
         self._lock = threading.RLock()
         self._last_used: dict[str, float] = {}
         self._taken: Mapping[str, float] = {}

@@ -90,22 +90,24 @@ def _outbox(settings: Settings) -> Json | None:
         return None
     found: Json = {"directory": str(settings.outbox), "is_there": settings.outbox.is_dir()}
     try:
-        box = open_outbox(settings)
-        return found if box is None else {**found, **_state(box, settings)}
+        outbox = open_outbox(settings)
+        return found if outbox is None else {**found, **_state(outbox, settings)}
     except (OutboxError, OSError) as error:
         return {**found, "problem": type(error).__name__}
 
 
-def _state(box: OutboxDirectory, settings: Settings) -> Json:
-    state = OutboxState.of(box)
+def _state(outbox: OutboxDirectory, settings: Settings) -> Json:
+    state = OutboxState.of(outbox)
     fullest = sorted(state.folders, key=lambda folder: folder["waiting"], reverse=True)
     return {
         **state.totals(),
-        "bytes": box.space.used(),
+        "bytes": outbox.space.used(),
         "max_bytes": settings.outbox_max_bytes,
         "stuck": len(state.stuck),
         "folders": fullest[:MAX_FOLDERS],
-        "letters": [_letter(each) for each in box.dead_letters.newest(MAX_DEAD_LETTERS)] if state.dead_letters else [],
+        "letters": [_letter(each) for each in outbox.dead_letters.newest(MAX_DEAD_LETTERS)]
+        if state.dead_letters
+        else [],
     }
 
 

@@ -122,11 +122,11 @@ def _requeue(settings: Settings, number: str) -> int:
     from heliograph.delivery.outbox.requeue import requeue  # here, as in `_report`
     from heliograph.integrations.datasette.page.report import open_outbox
 
-    box = open_outbox(settings)
-    if box is None or (number and not _NUMBER.fullmatch(number)):
+    outbox = open_outbox(settings)
+    if outbox is None or (number and not _NUMBER.fullmatch(number)):
         return 0
-    letters = list(box.dead_letters.find([int(number)] if number else []))
-    requeue(box, letters)
+    letters = list(outbox.dead_letters.find([int(number)] if number else []))
+    requeue(outbox, letters)
     return len(letters)
 
 

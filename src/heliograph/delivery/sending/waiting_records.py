@@ -1,4 +1,6 @@
-"""The known facts about the records of one journal that wait: which are done, which were refused, and how to divide them. No I/O.
+"""The known facts about the records of one journal that are not acknowledged yet. No I/O.
+
+These are: which records are done, which were refused alone, and where to divide them.
 
 They outlive a pass over a batch, and end with the process. After a restart, the records are sent again, and their refusals are
 counted from the start.
@@ -29,8 +31,8 @@ class Refusal:
 
 
 @dataclass
-class SourceMemory:
-    """The known facts about the waiting records of one journal, by sequence.
+class WaitingRecords:
+    """The known facts about the records of one journal that are not acknowledged yet, by sequence.
 
     Attributes:
         done: Records that were delivered or are dead letters, while a record before them waits.
