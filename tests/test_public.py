@@ -128,6 +128,7 @@ HEAVY_WITHOUT_A_HOST = (
     "asyncio",
     "concurrent.futures",
     "importlib.metadata",
+    "itsdangerous",
     "msgspec",
     "socket",
     "sqlite3",

@@ -32,6 +32,7 @@ from heliograph.host.database import Database
 from heliograph.host.databases import INTERNAL, TOKENS, Databases
 from heliograph.host.lifetime import HostLifetime
 from heliograph.host.plugin_startup import PluginStartup
+from heliograph.host.signatures import Signatures, SignedValue
 from heliograph.host.token_tracker import HostTracker
 from heliograph.instrumentation import Instrumentation, problems_of
 from heliograph.quarantine.record import InvalidRecord
@@ -39,7 +40,6 @@ from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.settings import DATABASE, Settings, resolve_references, settings_or_environment
-from heliograph.signatures import Signatures, SignedValue
 from heliograph.telemetry.metrics import metrics_of
 from heliograph.telemetry.otel_api import LoggerProvider
 from heliograph.telemetry.providers import Providers

@@ -2,6 +2,7 @@
 
 from heliograph.settings.choices import (
     DATABASE,
+    DIGESTS,
     SIGNED,
     OutboxFullPolicy,
     OutboxSync,
@@ -16,6 +17,7 @@ from heliograph.settings.references import resolve_references
 
 __all__ = [
     "DATABASE",
+    "DIGESTS",
     "FIELDS",
     "PREFIX",
     "SIGNED",

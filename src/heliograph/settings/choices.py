@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from typing import Final
 
 SIGNED: Final = "signed"
 """The name of the built-in handler of signed tokens."""
 DATABASE: Final = "database"
 """The name of the built-in handler of tokens in a database."""
+DIGESTS: Final = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
+"""The hash functions of signatures, by name. Datasette uses SHA-1, which is safe in an HMAC, but forbidden by some rules."""
 
 
 class Signal(str, enum.Enum):

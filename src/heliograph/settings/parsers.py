@@ -16,8 +16,7 @@ from typing import Final
 
 from heliograph.events import Privacy
 from heliograph.semconv import EVENT_NAME_PATTERN, REQUEST_ATTRIBUTES, SCOPE
-from heliograph.settings.choices import DATABASE, SIGNED, Signal
-from heliograph.signatures import DIGESTS
+from heliograph.settings.choices import DATABASE, DIGESTS, SIGNED, Signal
 
 _MAX_CACHE_SECONDS: Final = 60
 _MIN_OUTBOX_BYTES: Final = 1024 * 1024

@@ -11,7 +11,8 @@ import itsdangerous
 import pytest
 
 from heliograph import Host, Settings
-from heliograph.signatures import DIGESTS, Signatures
+from heliograph.host.signatures import Signatures
+from heliograph.settings import DIGESTS
 from threads import LIMIT_SECONDS
 
 SHA1 = ("sha1",)

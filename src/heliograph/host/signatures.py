@@ -6,7 +6,6 @@ is logged twice.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -15,9 +14,7 @@ import itsdangerous
 
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
-
-DIGESTS: Final = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
-"""The hash functions of signatures, by name. Datasette uses SHA-1, which is safe in an HMAC, but forbidden by some rules."""
+from heliograph.settings import DIGESTS
 
 logger: Final = SafeLogger(SCOPE)
 
@@ -39,7 +36,7 @@ class Signatures:
 
     Args:
         keys: The keys, the newest first. If there is none, a random one is generated, and the first use logs a warning.
-        digests: The names of hash functions, of `DIGESTS`.
+        digests: The names of hash functions, of `heliograph.settings.DIGESTS`.
     """
 
     def __init__(self, keys: Sequence[str], digests: Sequence[str]) -> None:
