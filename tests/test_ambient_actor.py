@@ -239,7 +239,7 @@ WARNING = "ended in another task, thread or order"
 
 
 def test_block_left_in_another_task(warnings: pytest.LogCaptureFixture) -> None:
-    """Nothing is raised, and a warning says how to avoid it."""
+    """No exception is raised, and a warning says how to avoid it."""
     seen = []
 
     @contextlib.asynccontextmanager
@@ -627,7 +627,7 @@ def test_functions_of_nested_blocks_may_make_events() -> None:
 
 
 def test_function_that_makes_events_and_fails() -> None:
-    """The next event calls it again."""
+    """The next event calls the function again."""
     calls = []
 
     def who() -> dict[str, object]:
@@ -652,7 +652,7 @@ def test_request_may_find_its_actor_by_set_actor() -> None:
 
 
 def test_request_may_change_the_actor_that_was_filled_in() -> None:
-    """By a `__call__` of its own."""
+    """A subclass of `RequestActor` may have a `__call__` of its own."""
 
     class WithTenant(RequestActor):
         def __call__(self) -> dict[str, object]:
@@ -740,7 +740,7 @@ def test_request_is_the_first_object_of_one_among_the_default_actors(register: R
 
 
 def test_default_actor_that_knows_none(register: Register) -> None:
-    """The event has no actor."""
+    """A function that returns `None` gives an event no actor."""
     register(lambda: None)
 
     assert current_actor() is None
@@ -779,7 +779,7 @@ def test_default_actor_may_make_events(register: Register) -> None:
 
 
 def test_exception_of_a_signal_handler_passes_a_default_actor(register: Register) -> None:
-    """The next event has its actor."""
+    """The next event asks the function again, and has its actor."""
     error: list[type[BaseException]] = [KeyboardInterrupt]
 
     def who() -> dict[str, object]:

@@ -44,7 +44,7 @@ def riddles(path: Path) -> list[str]:
 
 
 def test_docstrings_of_sources_are_no_riddles() -> None:
-    """Each can be understood without the code."""
+    """Each docstring can be understood without the code."""
     paths = list(SOURCES.rglob("*.py"))
 
     assert paths

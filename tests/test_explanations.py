@@ -92,7 +92,7 @@ def test_page_on_installation_has_every_dependency() -> None:
 
 
 def test_extras_of_the_page_on_installation_exist() -> None:
-    """Each that it names is one of `pyproject.toml`."""
+    """Each extra that the page names is one of `pyproject.toml`."""
     named = re.findall(r"'\.\[(\w+)\]'", INSTALL)
 
     assert named == ["datasette", "dashboards"]
@@ -101,7 +101,7 @@ def test_extras_of_the_page_on_installation_exist() -> None:
 
 
 def test_dependencies_are_imported_when_the_page_on_installation_says() -> None:
-    """Those that it calls imported at once are, and no other."""
+    """The packages that it calls imported at once are, and no other."""
     at_once = re.findall(r"^\| `([\w-]+)` \|.*\| at once \|$", INSTALL, flags=re.MULTILINE)
     modules = {
         "opentelemetry-api": "opentelemetry",

@@ -562,7 +562,7 @@ def test_warning_names_the_mistake_and_the_fix(name: str, warnings: pytest.LogCa
 
 
 def test_awaited_track_has_emitted_the_event(host: Host, telemetry: Telemetry) -> None:
-    """The error comes after the event."""
+    """The error of the `await` comes after the event."""
     with pytest.raises(TypeError):
         asyncio.run(await_track(host))
 
@@ -570,7 +570,7 @@ def test_awaited_track_has_emitted_the_event(host: Host, telemetry: Telemetry) -
 
 
 def test_track_event_without_await_is_a_warning_of_python(host: Host, telemetry: Telemetry) -> None:
-    """Nothing has run, and Python says so."""
+    """Nothing has run, and Python's own warning says so."""
     with pytest.warns(RuntimeWarning, match=r"Host\.track_event' was never awaited"):
         host.track_event(Tick())  # type: ignore[unused-coroutine]
 
@@ -578,7 +578,7 @@ def test_track_event_without_await_is_a_warning_of_python(host: Host, telemetry:
 
 
 def test_one_event_class_is_as_good_as_a_list_of_one(telemetry: Telemetry) -> None:
-    """There is nothing else that it could mean."""
+    """A single class in place of the list can mean nothing else."""
     with telemetry.host(events=Tick) as host:
         host.track(Tick())
 

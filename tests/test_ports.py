@@ -26,7 +26,7 @@ def test_port_that_is_in_use_is_passed_over() -> None:
 
 
 def test_processes_have_different_ports() -> None:
-    """Another process, and a forked child."""
+    """Another process and a forked child choose other ports than this one."""
     ask = f"from backends import free_port; print({{free_port() for _ in range({BLOCK_SIZE})}})"
     command = [sys.executable, "-c", ask]
     asked = subprocess.run(

@@ -39,7 +39,7 @@ def test_dashboards_are_written(tmp_path: Path) -> None:
 
 
 def test_backends_are_chosen(tmp_path: Path) -> None:
-    """The dashboards ask Loki and Tempo."""
+    """With `--logs loki --traces tempo`, the dashboards ask those two and Prometheus."""
     ended = write_dashboards("--out", str(tmp_path), "--logs", "loki", "--traces", "tempo", SOURCE)
 
     kinds = {
@@ -84,7 +84,7 @@ def test_mistakes_are_reported(tmp_path: Path, arguments: tuple[str, ...], messa
 
 
 def test_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says what to install."""
+    """Without Grafana's package, the message says what to install."""
     if find_spec("grafana_foundation_sdk") is not None:
         for name in [name for name in sys.modules if name.startswith("heliograph.dashboards.")]:
             monkeypatch.delitem(sys.modules, name)

@@ -40,7 +40,7 @@ def test_a_missing_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_older_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names its version."""
+    """The message names the version that is installed."""
     monkeypatch.setattr("datasette.version.__version__", "0.65.1")
 
     with pytest.raises(click.UsageError, match=r"datasette: .*0\.65\.1"):
@@ -107,7 +107,7 @@ def test_a_configuration_may_say_nothing_of_heliograph(folder: Path, text: str) 
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_a_usage_error(folder: Path, config: str, problem: str) -> None:
-    """There is no traceback."""
+    """The message names the key or the file, and has no traceback."""
     (folder / "datasette.yaml").write_text(config)
 
     status, printed = lock(folder, "--config", "datasette.yaml", "datasette")
@@ -118,7 +118,7 @@ def test_a_configuration_that_cannot_be_used_is_a_usage_error(folder: Path, conf
 
 
 def test_a_plugin_that_fails_is_a_usage_error(folder: Path) -> None:
-    """The message has its error."""
+    """The message has the error of the plugin."""
     (folder / "extra").mkdir()
     (folder / "extra" / "lunch.py").write_text("1 / 0")
 
@@ -202,7 +202,7 @@ def test_tokens_of_the_environment_are_not_needed(folder: Path, variables: dict[
 def test_database_of_tokens_is_in_memory_while_datasette_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch, database: str | None
 ) -> None:
-    """Afterwards the variable is as before."""
+    """No file of tokens is created, and afterwards the variable is as before."""
     monkeypatch.delenv("HELIOGRAPH_TOKEN_DATABASE", raising=False)
     if database is not None:
         monkeypatch.setenv("HELIOGRAPH_TOKEN_DATABASE", database)

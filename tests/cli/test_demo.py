@@ -145,7 +145,7 @@ def cells(output: str) -> list[str]:
 
 
 def test_the_picture_of_the_readme_is_true(ran: Demo) -> None:
-    """`python docs/generate.py --picture` draws it."""
+    """The picture, which `python docs/generate.py --picture` draws, shows the output of the demo."""
     picture = (REPOSITORY / "docs" / "demo.svg").read_text(encoding="utf-8")
     lines: dict[float, str] = {}
     for place, text in re.findall(
@@ -184,7 +184,7 @@ def test_demo_does_not_replace_the_telemetry_of_other_programs(tmp_path: Path) -
 
 
 def test_demo_reports_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
-    """There is a file of its name above it."""
+    """A folder below a file is reported, and the exit status is 1."""
     (tmp_path / "file").touch()
 
     ran = run("demo", "--database", str(tmp_path / "file" / "demo"))

@@ -19,7 +19,7 @@ from processes import clean_environment
 
 
 def test_all_is_well(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exit status is 0."""
+    """The exit status is 0 if each signal was accepted."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.otlp_http_endpoint)
     result = CliRunner().invoke(cli, ["doctor", "--json"])
     document = json.loads(result.output)
@@ -96,7 +96,7 @@ def test_credentials_of_a_query_api(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_headers_that_cannot_be_used(options: list[str], message: str) -> None:
-    """Nothing is sent, and nothing of them is shown."""
+    """Wrong headers are wrong usage: nothing is sent, and no value is shown."""
     result = CliRunner().invoke(cli, ["doctor", *options])
 
     assert result.exit_code == 2
@@ -164,7 +164,7 @@ def test_datasette_with_a_configuration(collector: Collector, tmp_path: Path) ->
 
 
 def test_datasette_that_does_not_start(tmp_path: Path) -> None:
-    """The environment is examined nevertheless."""
+    """A Datasette that does not start is one finding, and the environment is examined nevertheless."""
     (tmp_path / "datasette.yaml").write_text("plugins:\n  heliograph:\n    namespace: '!'\n")
     ran = doctor_of_datasette(tmp_path, "datasette.yaml", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
 

@@ -125,7 +125,7 @@ def test_a_source_that_cannot_be_loaded_is_a_usage_error(source: str, message: s
 
 
 def test_a_module_that_fails_at_import_is_a_usage_error(folder: Path) -> None:
-    """The module may raise anything."""
+    """A module may raise anything. The message has its text."""
     (folder / "broken_shop.py").write_text("raise ZeroDivisionError('no')")
 
     with pytest.raises(click.UsageError, match="'broken_shop' cannot be imported: no"):

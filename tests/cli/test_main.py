@@ -15,7 +15,7 @@ from heliograph.version import __version__
 
 
 def test_the_commands_are_listed_with_their_help() -> None:
-    """Each has a sentence."""
+    """Each command and each group has a sentence."""
     result = CliRunner().invoke(main.cli, ["--help"])
 
     assert result.exit_code == 0

@@ -33,5 +33,5 @@ def test_neither_and_both_are_refused(arguments: list[str]) -> None:
 
 
 def test_option_is_explained() -> None:
-    """Each command says what it would do to all."""
+    """The help of each command says what `--all` would do."""
     assert "Delete all files." in CliRunner().invoke(delete, ["--help"]).output

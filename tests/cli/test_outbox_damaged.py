@@ -45,7 +45,7 @@ def test_damaged_file_that_somebody_has_deleted_is_no_error(tmp_path: Path, monk
 
 
 def test_damaged_file_that_cannot_be_deleted_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names it."""
+    """The message names the reason, and the exit status is 2."""
     make_damaged_orphan(tmp_path)
     with serving() as server:
         drain(tmp_path, server.endpoint)

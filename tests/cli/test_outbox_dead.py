@@ -52,7 +52,7 @@ def test_all_dead_letters_are_requeued_at_once(abandoned: Path) -> None:
 
 
 def test_dead_letters_stay_if_the_outbox_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line names the setting."""
+    """The message is one line, which names the setting to raise."""
     put_dead_letter(tmp_path, encoded_record("r0"), "no")
     monkeypatch.setenv("HELIOGRAPH_OUTBOX_MAX_BYTES", "67108864")
     (tmp_path / "other").write_bytes(b"")

@@ -80,7 +80,7 @@ def test_drain_keeps_trying(abandoned: Path, answer: Any) -> None:
 
 
 def test_drain_gives_up_after_its_timeout(abandoned: Path) -> None:
-    """All records stay, and what is left is printed."""
+    """All records stay, and the command prints how many are left."""
     with serving(lambda number, records: (503, {}, b"")) as down:
         result = drain(abandoned, down.endpoint, "--timeout", "1.5")
 
@@ -250,7 +250,7 @@ def test_request_ends_with_the_command(
 def test_credentials_need_tls_or_permission(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, status: int
 ) -> None:
-    """As in the programs that write to the outbox."""
+    """The command has the rule of the programs that write to the outbox."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=secret")
     monkeypatch.setenv("HELIOGRAPH_OUTBOX_ALLOW_PLAINTEXT", allowed)
 

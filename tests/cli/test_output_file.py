@@ -51,7 +51,7 @@ def test_link_stays_one(tmp_path: Path, target: str) -> None:
 
 
 def test_pipe_stays_one(tmp_path: Path) -> None:
-    """As `/dev/stdout` is."""
+    """A pipe, such as `/dev/stdout`, is written to, and not replaced by a file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read: list[str] = []

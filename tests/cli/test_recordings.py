@@ -169,7 +169,7 @@ def test_line_that_is_not_otlp_is_reported(tmp_path: Path, line: str, problem: s
 
 
 def test_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
-    """One file is no text, the other is missing."""
+    """The message names a file that is no text, and one that is missing."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\xff\xfe\n")
 

@@ -96,7 +96,7 @@ def test_a_registry_has_the_events_of_tokens(folder: Path, form: str, is_registr
 
 
 def test_a_registry_has_the_given_url_and_version(folder: Path) -> None:
-    """Both are in its manifest."""
+    """The manifest of the registry has both, as one schema URL."""
     options = ["--schema-url", "https://shop.org/events", "--schema-version", "1.2.0"]
 
     result = run("export", "--format", "weaver", "--out", "registry", *options, module(folder, "shop_url"))
@@ -230,7 +230,7 @@ def test_the_current_folder_is_the_same_afterwards(folder: Path) -> None:
 
 
 def test_the_folders_of_a_file_are_created(folder: Path) -> None:
-    """All folders above it are."""
+    """A lock file may be in a folder that does not exist yet."""
     file = folder / "contracts" / "shop" / "events.lock.json"
 
     assert run("lock", "--file", file, module(folder, "shop_deep")).exit_code == 0

@@ -48,7 +48,7 @@ def test_events_of_a_program_are_printed(tmp_path: Path) -> None:
 
 
 def test_options_choose_what_is_printed(tmp_path: Path) -> None:
-    """One of the values of each option must match."""
+    """An event has to match one of the values of each option."""
     with tailing(
         tmp_path, "--event", "app.*", "--event", "token.verify", "--actor", "ada", "--trace", TRACE.hex()[:8].upper()
     ) as tail:
@@ -98,7 +98,7 @@ def test_terminal_of_an_old_encoding(tmp_path: Path) -> None:
 
 
 def test_event_that_arrives_twice_is_printed_once(tmp_path: Path) -> None:
-    """As a log record, as a span event, and again."""
+    """An event may arrive as a log record, as a span event, and again."""
     event = log_request("app.one", log__record__uid="u1")
     with tailing(tmp_path) as tail:
         tail.send(event, span_request("GET /", "app.one", uid="u1"), event, log_request("app.two"))
@@ -108,7 +108,7 @@ def test_event_that_arrives_twice_is_printed_once(tmp_path: Path) -> None:
 
 
 def test_timeout_needs_an_awaited_event() -> None:
-    """The command does not end otherwise."""
+    """Without one, the command runs until it is stopped."""
     ran = CliRunner().invoke(cli, ["tail", "--timeout", "3"])
     assert (ran.exit_code, "--timeout belongs to --await" in ran.output) == (2, True)
 

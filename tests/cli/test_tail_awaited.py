@@ -8,7 +8,7 @@ from receiver.requests import log_request, span_request
 
 
 def test_first_arrival_that_fits_is_reported_once() -> None:
-    """Whatever arrives with it or later."""
+    """Further arrivals, in the same request or later, are not reported."""
     calls: list[str] = []
     awaited = Awaited(ArrivalFilter(names=("app.two",)), lambda: calls.append("arrived"))
     awaited.look(log_request("app.one"))

@@ -37,7 +37,7 @@ def test_line_of_an_operation_on_a_token() -> None:
 
 
 def test_colours_tell_events_from_spans() -> None:
-    """A terminal shows them."""
+    """On a terminal, events are cyan and spans are yellow."""
     [event] = arrivals(log_request("app.one"))
     [span] = arrivals(span_request("token.verify"))
 

@@ -41,7 +41,7 @@ def test_port_in_use_is_one_clear_line(option: str) -> None:
 
 
 def test_port_that_nobody_may_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason is the system's."""
+    """The message has the system's reason, and the option that chooses another port."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -55,7 +55,7 @@ def test_port_that_nobody_may_open(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_usual_port_of_grpc_in_use_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP is received all the same."""
+    """A port that the user did not name is no error: OTLP over HTTP is received all the same."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(tail_session, "GRPC_PORT", port)
@@ -88,7 +88,7 @@ def test_awaited_event_that_does_not_come(tmp_path: Path) -> None:
 
 
 def test_reader_of_the_output_that_ends(tmp_path: Path) -> None:
-    """The command ends, without a traceback."""
+    """The command ends with the reader of its pipe, without a traceback."""
     port = free_port()
     command = f"{sys.executable} -m heliograph tail --port {port} | head -1"
     process = subprocess.Popen(

@@ -48,7 +48,7 @@ def test_create_with_all_options(token_command: TokenCommand) -> None:
     ("time", "seconds"), [("600", 600), ("600s", 600), ("10m", 600), ("2h", 7200), ("1d", 86_400), ("1w", 604_800)]
 )
 def test_times_have_units(token_command: TokenCommand, time: str, seconds: int) -> None:
-    """A number alone is seconds."""
+    """A number without a unit is seconds."""
     token_command.issue("alice", "--unused-after", time)
 
     assert [each["unused_after"] for each in token_command.json("list")] == [seconds]
@@ -56,7 +56,7 @@ def test_times_have_units(token_command: TokenCommand, time: str, seconds: int) 
 
 @pytest.mark.parametrize("time", ["", "-1", "1y", "1.5", "1 d", "٣", "9" * 13, "0", "299", "9999w"])
 def test_times_that_cannot_be_used_are_wrong_calls(token_command: TokenCommand, time: str) -> None:
-    """The message has no traceback."""
+    """A time of another form, or out of range, is refused, without a traceback."""
     ran = token_command("create", "alice", f"--unused-after={time}")
 
     assert ran.exit_code == 2
@@ -104,7 +104,7 @@ def test_show_prints_everything_about_one_token(token_command: TokenCommand) -> 
 
 
 def test_show_prints_the_times_of_the_secrets_and_never_a_secret(token_command: TokenCommand) -> None:
-    """The newest is the first."""
+    """The newest secret is the first."""
     token_id, first = token_command.issue()
     [second] = token_command.json("rotate", token_id, "--grace", "0")
     [third] = token_command.json("rotate", token_id, "--grace", "1h")
@@ -127,7 +127,7 @@ def test_show_prints_the_times_of_the_secrets_and_never_a_secret(token_command: 
 
 @pytest.mark.parametrize("command", [["show"], ["rotate", "--grace", "0"], ["restrict", "--allow", "view-instance"]])
 def test_unknown_id_ends_with_status_1(token_command: TokenCommand, command: list[str]) -> None:
-    """The message is one line."""
+    """The message says that there is no such token."""
     token_command.issue()
 
     ran = token_command(*command, "000000000000")
@@ -205,7 +205,7 @@ def test_token_that_cannot_be_printed_is_named_by_its_id(token_command: TokenCom
     [["create", "\udcff"], ["create", "a", "--label", "\udcff"], ["list", "--actor", "\udcff"], ["create", ""]],
 )
 def test_text_that_cannot_be_stored_is_a_wrong_call(token_command: TokenCommand, arguments: list[str]) -> None:
-    """Arguments may have any bytes."""
+    """Arguments may have any bytes. Those that a database cannot store are refused, without a traceback."""
     token_command.issue()
 
     ran = token_command(*arguments)
@@ -237,7 +237,7 @@ def test_file_is_the_one_of_the_settings_or_of_the_option(tmp_path: Path) -> Non
 
 
 def test_help_ends_with_status_0_and_a_wrong_call_with_2(token_command: TokenCommand) -> None:
-    """Every command does so."""
+    """The commands about tokens have the exit statuses of all others."""
     assert token_command("create", "--help").exit_code == 0
     assert token_command("create").exit_code == 2
     assert token_command("create", "").exit_code == 2

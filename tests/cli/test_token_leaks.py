@@ -38,13 +38,13 @@ PAYLOAD = [
     ],
 )
 def test_tokens_are_found_each_once_in_order(content: bytes) -> None:
-    """Whatever is around them."""
+    """Other text around the tokens, and its encoding, do not matter."""
     assert tokens_in(io.BytesIO(content)) == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("size", [1, 66, 67, 68, 100])
 def test_token_on_the_border_of_two_parts_is_found(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Files are read in parts."""
+    """A file is read in parts, of any size."""
     monkeypatch.setattr(token_leaks, "CHUNK_BYTES", size)
 
     assert tokens_in(io.BytesIO(f"x{FIRST}{'y' * 50}\n{SECOND}z".encode())) == [FIRST, SECOND]
@@ -52,12 +52,12 @@ def test_token_on_the_border_of_two_parts_is_found(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("text", ["", "hgtok_", FIRST[:-1], FIRST[:-1] + "~", FIRST[:20] + "0000" + FIRST[24:], "[{"])
 def test_other_texts_are_no_tokens(text: str) -> None:
-    """The checksum has to be right."""
+    """A text of the right form is a token only if its checksum is right."""
     assert tokens_in(io.BytesIO(text.encode())) == []
 
 
 def test_number_of_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anybody can write well-formed texts."""
+    """Anybody can write well-formed texts, so a file with too many is an error."""
     monkeypatch.setattr(token_leaks, "MAX_TOKENS", 1)
 
     assert tokens_in(io.BytesIO(f"{FIRST}\n{FIRST}".encode())) == [FIRST]

@@ -46,7 +46,7 @@ def test_all_of_an_actor(token_command: TokenCommand) -> None:
 
 
 def test_all_of_everybody_after_a_confirmation(token_command: TokenCommand) -> None:
-    """Without an answer, nothing is done."""
+    """Without an answer, no token is revoked."""
     _, token = token_command.issue()
 
     assert token_command("revoke", "--all").exit_code == 1
@@ -93,7 +93,7 @@ def test_payload_of_github_from_the_standard_input(token_command: TokenCommand) 
 
 @pytest.mark.parametrize("content", ["", "no tokens", f"{new_token('0' * 12)}\n"])
 def test_nothing_that_is_known_ends_with_status_1(token_command: TokenCommand, content: str) -> None:
-    """Nothing was revoked."""
+    """A file without a known token revokes nothing, and the exit status says so."""
     token_command.issue()
 
     assert token_command("revoke", "--leaked", "-", stdin=content).exit_code == 1

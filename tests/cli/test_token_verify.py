@@ -52,7 +52,7 @@ def test_plain_token_of_a_signed_handler(token_command: TokenCommand, monkeypatc
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_end_of_the_line_is_no_part_of_the_token(token_command: TokenCommand, end: str) -> None:
-    """`echo` writes one."""
+    """The line may end as `echo` ends it, or not at all."""
     _, token = token_command.issue()
 
     assert token_command("verify", stdin=token + end).exit_code == 0
@@ -104,7 +104,7 @@ def test_token_as_argument_is_refused_and_not_shown(token_command: TokenCommand,
 
 
 def test_closed_standard_input_is_a_wrong_call(token_command: TokenCommand) -> None:
-    """There is no token to read."""
+    """Without a standard input there is no token to read, and the message says so."""
     token_command.issue()
     command = f"{sys.executable} -m heliograph token verify --database {token_command.file} <&-"
 

@@ -157,7 +157,7 @@ def test_settings_of_privacy_decide(policy: dict[str, Any], expected: set[str]) 
 
 
 def test_names_in_loki() -> None:
-    """Loki writes attributes with underscores."""
+    """The queries have underscores in names, as Loki stores attributes."""
     [panels] = catalogue(OrderPlaced, backends="grafana").values()
     expressions = {panel["title"]: [target.get("expr") for target in panel["targets"]] for panel in panels}
 

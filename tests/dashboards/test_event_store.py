@@ -56,7 +56,7 @@ def test_query_is_for_the_data_source_of_the_store(store: EventStore, question: 
 @every_store
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_each_condition_makes_another_query(store: EventStore, question: str) -> None:
-    """None is ignored, and no two of them mean the same."""
+    """No condition is ignored, and no two of them mean the same."""
     found = {QUESTIONS[question](store, where).expr for where in [(), *((each,) for each in CONDITIONS)]}
 
     assert len(found) == 1 + len(CONDITIONS)
@@ -64,7 +64,7 @@ def test_each_condition_makes_another_query(store: EventStore, question: str) ->
 
 @every_store
 def test_several_conditions_are_all_met(store: EventStore) -> None:
-    """Each is in the query, in whatever way it is written."""
+    """Each condition is in the query, in whatever way it is written."""
     [one, other] = [store.count((each,)).expr for each in (CONDITIONS[0], CONDITIONS[5])]  # type: ignore[union-attr]
     both = store.count((CONDITIONS[0], CONDITIONS[5])).expr  # type: ignore[union-attr]
 
@@ -75,13 +75,13 @@ def test_several_conditions_are_all_met(store: EventStore) -> None:
 
 @every_store
 def test_link_has_the_value_of_the_field(store: EventStore) -> None:
-    """Grafana encodes it for the address."""
+    """Grafana encodes the value for the address of the link."""
     assert store.value_in_link("user.id").endswith(":percentencode}")
 
 
 @pytest.mark.parametrize("kind", EVENT_STORES.values(), ids=list(EVENT_STORES))
 def test_actor_is_identified_as_the_settings_say(kind: type[EventStore]) -> None:
-    """By the id, or by its hash."""
+    """The queries use the id of the actor, or its hash."""
     assert (kind().actor, kind(USER_HASH).actor) == (USER_ID, USER_HASH)
 
 

@@ -100,7 +100,7 @@ def test_panels_have_the_unit_and_the_brief_of_the_field() -> None:
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_items_of_lists_are_counted_where_the_store_can(name: str) -> None:
-    """Other stores count whole lists."""
+    """A store that cannot unroll lists counts whole ones."""
     store = BACKENDS[name].events
     [panel] = field_panels(ORDER["tags"], Privacy.PLAIN, store, ())
     [query] = panel.targets or ()

@@ -39,7 +39,7 @@ def test_the_same_events_give_the_same_bytes() -> None:
 
 
 def test_identifiers_are_stable() -> None:
-    """Links of users lead to these."""
+    """Links that people have made lead to these identifiers."""
     files = dashboard_files(schemas(ShopOpened), BACKENDS["own"])
 
     assert {name: json.loads(text)["uid"] for name, text in files.items()} == {
@@ -48,7 +48,7 @@ def test_identifiers_are_stable() -> None:
 
 
 def test_a_catalogue_can_have_a_name() -> None:
-    """Then one Grafana has the catalogues of several programs."""
+    """With names, one Grafana has the catalogues of several programs."""
     texts = dashboard_files(schemas(ShopOpened), BACKENDS["own"], "shop")
 
     named = json.loads(texts["heliograph-catalogue-shop.json"])

@@ -67,7 +67,7 @@ def test_distribution_has_three_lines() -> None:
 
 
 def test_arrays_are_counted_as_a_whole() -> None:
-    """Loki cannot unroll them."""
+    """Loki cannot unroll arrays, so the query is the same as for a scalar."""
     assert not Loki.can_unroll
     items, whole = (Loki().most_frequent((), "tags", is_array=is_array) for is_array in (True, False))
     assert isinstance(items, Dataquery)

@@ -50,7 +50,7 @@ def test_names_that_need_quotes(field: str, name: str) -> None:
 
 
 def test_items_of_arrays_are_counted() -> None:
-    """Other values are counted as they are."""
+    """VictoriaLogs unrolls arrays. Other values are counted as they are."""
     plain = expression(VictoriaLogs().most_frequent((), "tags"))
     unrolled = expression(VictoriaLogs().most_frequent((), "tags", is_array=True))
 

@@ -84,7 +84,7 @@ def test_counts_are_stacked_bars_and_other_values_are_lines() -> None:
 
 
 def test_limit_of_a_graph_is_a_line() -> None:
-    """Graphs without a limit have none."""
+    """The line of a limit is dashed, and a graph without a limit has none."""
     with_limit = stored(panels.graph("Title", "Text.", queries(), thresholds=panels.limits(5)))
     without = stored(panels.graph("Title", "Text.", queries()))
 
@@ -100,7 +100,7 @@ def test_value_of_a_ranking_may_be_a_link() -> None:
 
 
 def test_columns_are_hidden() -> None:
-    """Those that a person needs stay."""
+    """The columns that a person does not need are excluded by their names."""
     table = panels.label_table("Title", "Text.", queries(), hidden=("Time", "Value"), nothing="No alert fires")
     [found] = stored(table)["transformations"]
 

@@ -44,7 +44,7 @@ def test_events_are_those_of_the_chosen_services() -> None:
 
 
 def test_text_is_empty_at_first() -> None:
-    """Then it limits nothing."""
+    """An empty text limits nothing."""
     found = stored(variables.text("actor", "Actor contains", "A part of user.id."))
 
     assert (found["type"], found["query"], found["description"]) == ("textbox", "", "A part of user.id.")

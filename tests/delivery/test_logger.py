@@ -102,7 +102,7 @@ contexts = (
     ),
 )
 def test_bytes_are_those_of_the_sdks_way(fields: Any, current: Context | None, limits: LogRecordLimits) -> None:
-    """Whatever is emitted, and whatever the limits are."""
+    """The bytes are equal whatever is emitted, and whatever the limits are."""
     token = attach(current or Context())
     try:
         messages, _ = both(lambda logger: logger.emit(**fields), limits)

@@ -107,7 +107,7 @@ def test_depth_is_additive(tmp_path: Path, telemetry: Telemetry) -> None:
 
 
 def test_waiting_records_are_measured(tmp_path: Path, telemetry: Telemetry) -> None:
-    """Those of an orphan are included. Two outboxes are reported together."""
+    """The records of an orphan are included. Two outboxes are reported together."""
     with serving(lambda number, records: (503, {}, b"")) as down:
         with logging_to(tmp_path / "a", down.endpoint) as emit:
             emit("orphaned")

@@ -57,7 +57,7 @@ from threads import join
 
 
 def test_records_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
-    """Nothing remains on the disk."""
+    """All records arrive in order, and nothing remains on the disk."""
     with serving() as server:
         with logging_to(tmp_path / "outbox", server.endpoint, service="shop") as emit:
             for number in range(1000):
@@ -90,7 +90,7 @@ def test_burst_is_delivered_completely(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504, 401, 403, 404, 302])
 def test_records_wait_until_the_server_accepts_them(tmp_path: Path, status: int) -> None:
-    """Meanwhile, `force_flush` returns False."""
+    """While the server refuses, `force_flush` returns False."""
     up = threading.Event()
 
     def answer(number: int, records: list[str]) -> Any:
@@ -324,7 +324,7 @@ def test_flush_reports_dropped_records_once(tmp_path: Path) -> None:
 def test_records_go_to_memory_while_the_disk_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """None is lost. Failure and recovery are logged."""
+    """No record is lost. Failure and recovery are logged."""
     monkeypatch.setattr("heliograph.delivery.storage._DISK_PAUSE_SECONDS", 0.0)
     is_full = True
     real = os.posix_fallocate
@@ -348,7 +348,7 @@ def test_records_go_to_memory_while_the_disk_fails(
 
 
 def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
-    """The error names it."""
+    """The error names the directory."""
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OutboxError, match="file"):

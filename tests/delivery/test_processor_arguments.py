@@ -44,7 +44,7 @@ class Sent:
     ],
 )
 def test_each_documented_value_is_accepted(name: str, value: object) -> None:
-    """Nothing is raised."""
+    """The check of arguments raises nothing for a value that the documentation permits."""
     check_processor_arguments(**{**VALID, name: value})
 
 

@@ -36,7 +36,7 @@ def test_varint_is_that_of_protobuf(value: int) -> None:
 
 
 def test_table_of_varints_does_not_grow() -> None:
-    """Programs choose the integers."""
+    """Programs choose the integers, so the table has the small ones alone."""
     before = len(VARINTS)
     for value in range(2**30, 2**30 + 100):
         VARINTS[value]
@@ -134,7 +134,7 @@ def test_identifier_is_big_endian() -> None:
 
 
 def test_varint_of_more_than_64_bits_is_cut() -> None:
-    """Protobuf's library does the same."""
+    """A varint has 64 bits at most, as in protobuf's own library."""
     assert list(read_fields(b"\x08" + b"\xff" * 9 + b"\x7f")) == [(1, 2**64 - 1)]
 
 

@@ -149,7 +149,7 @@ def test_server_is_named(
 def test_metrics_are_absent_unless_the_environment_asks_for_them(
     tmp_path: Path, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """The SDK has the same rule."""
+    """The variable is the SDK's, and so is the rule for its values."""
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", value)
 
     with serving() as server, logging_to(tmp_path, server.endpoint, meter_provider=telemetry.meter_provider) as emit:

@@ -32,7 +32,7 @@ FOLDERS_OF_THE_FIRST_RELEASE = (r"\d+-[0-9a-f]{8}", r"\.\d+-[0-9a-f]{8}")
 
 
 def test_spans_arrive_under_their_resource_and_scope(tmp_path: Path) -> None:
-    """Nothing remains on the disk."""
+    """All spans arrive in order, and nothing remains on the disk."""
     with serving() as server:
         with tracing_to(tmp_path, server.traces_endpoint) as trace:
             made = [trace(f"span {number}") for number in range(500)]
@@ -298,7 +298,7 @@ def test_span_whose_smaller_form_is_not_accepted(tmp_path: Path, failure: tuple[
 
 
 def test_span_without_events_does_not_get_smaller(tmp_path: Path) -> None:
-    """There is nothing that it could give up."""
+    """A span gives up its events alone, so it is sent as it is."""
     with serving(lambda *_: (413, {}, b"")) as server, tracing_to(tmp_path, server.traces_endpoint) as trace:
         trace("span")
         assert not trace.processor.force_flush(60_000)

@@ -252,7 +252,7 @@ def test_full_disk_is_tried_again_after_a_second(
 def test_record_is_acknowledged_on_disk_and_in_memory(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A flush waits for both."""
+    """A flush waits for the records in both places."""
     storage = storage_in(tmp_path)
     with clock(monkeypatch) as now:
         disk.is_full = True
@@ -317,7 +317,7 @@ def test_full_outbox_does_not_use_memory(tmp_path: Path) -> None:
 
 
 def test_oldest_segments_are_dropped_and_counted(tmp_path: Path) -> None:
-    """Each record is either dropped, or still there."""
+    """Each record was either counted as dropped, or is still there."""
     dropped: list[int] = []
     storage = storage_in(tmp_path, max_bytes=4 * SEGMENT_BYTES, dropped=dropped)
     for _ in range(100):

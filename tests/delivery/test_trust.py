@@ -176,7 +176,7 @@ def test_prepared_segment_of_spans_is_passed_over(
 
 @pytest.mark.parametrize("name", ["dead.db", "dead.db-journal", "dead.db-wal"])
 def test_prepared_file_of_dead_letters_is_not_used(tmp_path: Path, name: str) -> None:
-    """Nothing is read from it, and nothing written."""
+    """A link that somebody else made is not read, and its target is not written."""
     target = tmp_path / "theirs"
     sqlite3.connect(target).close()
     box = tmp_path / "box"
@@ -273,7 +273,7 @@ def test_directory_may_belong_to_anybody(tmp_path: Path) -> None:
 
 
 def test_group_may_write(tmp_path: Path) -> None:
-    """Some volumes set the bit on everything."""
+    """Folders that a group may write are used, because some volumes set the bit on everything."""
     folder = make_orphan(tmp_path, "one")
     folder.chmod(0o2770)
     for path in folder.iterdir():
@@ -441,7 +441,7 @@ def test_folder_that_is_swapped_for_a_link_leads_nowhere(
 def test_entry_of_a_prepared_folder_is_not_used(
     tmp_path: Path, prepare: Callable[[Path, Path], Path], use: Callable[[Path, Path], None]
 ) -> None:
-    """Each folder on the way is judged."""
+    """Each folder on the way to a file is judged."""
     (tmp_path / "box").mkdir()
     folder = prepare(tmp_path / "box", tmp_path)
     before = content_below(folder)

@@ -28,7 +28,7 @@ def test_an_event_is_shown_with_its_span(tmp_path: Path) -> None:
 
 
 def test_what_arrives_is_escaped(tmp_path: Path) -> None:
-    """A terminal obeys nothing of it."""
+    """No character that a terminal obeys is printed."""
     unprintable = UNPRINTABLE.replace("\ud800", "")  # protobuf has no surrogates
     store = Store(tmp_path / "events.db")
     values = {

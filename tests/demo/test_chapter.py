@@ -14,7 +14,7 @@ def test_numbers_must_agree(sent: int, arrived: int, is_complete: bool) -> None:
 
 
 def test_chapter_may_have_no_code_and_no_numbers() -> None:
-    """Two chapters share no list."""
+    """A chapter begins with lists of its own, which no other chapter shares."""
     one, other = Chapter(title="one", seen=[]), Chapter(title="other", seen=[])
     one.counts.append(Count(what="events", sent=1, arrived=1))
 

@@ -69,13 +69,13 @@ def test_loss_is_seen(chapters: list[Chapter]) -> None:
 
 
 def test_each_chapter_but_the_last_is_about_code(chapters: list[Chapter]) -> None:
-    """The last one has the sums."""
+    """The last chapter has the sums, and each has a title of its own."""
     assert [bool(chapter.code) for chapter in chapters] == [True, True, True, True, False]
     assert len({chapter.title for chapter in chapters}) == len(chapters)
 
 
 def test_errors_of_the_program_are_escaped(chapters: list[Chapter]) -> None:
-    """A terminal obeys some characters."""
+    """A terminal obeys some characters, which an error may have."""
     [shown] = [line for chapter in chapters for line in chapter.seen if "error" in line and line.startswith("  ")]
 
     assert shown == r"  an \x1b error"

@@ -75,7 +75,7 @@ def test_record_that_was_accepted_and_is_not_stored(collector: Collector, victor
 
 
 def test_record_that_was_not_accepted(victorialogs: VictoriaLogs) -> None:
-    """Nobody waits for it."""
+    """Nobody waits for the arrival of such a record."""
     questions = [Question(url=victorialogs.url, timeout_seconds=1000)]
     report = examine({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}, questions=questions)
 
@@ -83,7 +83,7 @@ def test_record_that_was_not_accepted(victorialogs: VictoriaLogs) -> None:
 
 
 def test_backend_that_cannot_be_asked(jaeger: Jaeger) -> None:
-    """There is another service, nobody, or no URL."""
+    """Another service, a port without a server, and a text that is no URL are the same finding."""
     urls = [jaeger.otlp_http_endpoint, f"http://127.0.0.1:{free_port()}", "localhost:16686"]
     questions = [Question(url=url, timeout_seconds=0.3) for url in urls]
     report = examine({"OTEL_SDK_DISABLED": "true"}, questions=questions)
@@ -105,7 +105,7 @@ def test_backend_whose_api_fails() -> None:
 
 
 def test_failure_for_a_moment() -> None:
-    """The next question counts."""
+    """After a failure of the query, the next one counts."""
     answers: list[Any] = [QueryError("HTTP 503"), None, "stored"]
 
     def answer() -> Any:

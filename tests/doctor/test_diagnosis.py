@@ -33,7 +33,7 @@ def kind_of(reason: Reason, destination: Destination = HTTP, port: Port = SILENT
 
 
 def test_success_has_no_finding() -> None:
-    """Nothing is asked."""
+    """No further question is asked of a server that has accepted the record."""
     assert diagnose(Verdict(action=Action.DELIVERED, reason=Reason.ACCEPTED), HTTP, TLS) is None
 
 
@@ -61,12 +61,12 @@ def test_success_has_no_finding() -> None:
     ],
 )
 def test_kind_of_each_reason(reason: Reason, expected: str) -> None:
-    """The set of reasons is closed."""
+    """Each reason of the closed set has its kind of finding."""
     assert kind_of(reason) == expected
 
 
 def test_grpc_has_one_status_for_away_and_overloaded() -> None:
-    """The text shows which it is."""
+    """The text of the status shows which of the two it is."""
     away = "gRPC UNAVAILABLE: failed to connect to all addresses; last error: connection refused"
 
     assert kind_of(Reason.UNAVAILABLE, GRPC, message=away) == "H020"

@@ -38,7 +38,7 @@ def test_values_of_every_type_are_shown() -> None:
 
 
 def test_variables_of_the_environment() -> None:
-    """Empty ones count as not set."""
+    """A variable without a value counts as not set, and those of others are not shown."""
     environ = {"OTEL_SERVICE_NAME": "shop", "OTEL_LOGS_EXPORTER": "", "PATH": "/bin"}
 
     assert [(each.name, each.value, each.source) for each in variables_of(environ)] == [

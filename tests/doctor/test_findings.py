@@ -22,7 +22,7 @@ def test_ids_are_those_that_were_published() -> None:
 
 
 def test_each_kind_has_a_title_and_a_fix_and_is_on_the_page() -> None:
-    """The fix is a sentence."""
+    """The title is a phrase, and the fix is a sentence."""
     for kind in KINDS:
         assert re.fullmatch(r"[A-Z].*[^.]", kind.title)
         assert re.fullmatch(r"[A-Z].*\.", kind.fix)

@@ -64,7 +64,7 @@ def test_lines_for_people() -> None:
 
 
 def test_notes_are_no_problem() -> None:
-    """Only problems count."""
+    """A report whose only findings are notes says that all is well."""
     well = report(NOTE, tests=(Test(target=TARGET, finding=None),))
 
     assert well.is_well

@@ -72,7 +72,7 @@ ALL = [("traces",), ("metrics",), ("logs",)]
     ],
 )
 def test_mistakes_in_the_environment(environ: dict[str, str], expected: list[tuple[str, str]]) -> None:
-    """Each has its own id."""
+    """Each mistake has its own id, and names its signal or the environment."""
     assert ids(environ) == expected
 
 

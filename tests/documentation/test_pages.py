@@ -42,7 +42,7 @@ def test_blocks_run_as_they_are_printed(name: str, tmp_path: Path, request: pyte
 
 
 def test_pages_that_run_elsewhere_are_read_there() -> None:
-    """The other test names the page."""
+    """The test that runs such a page names its file."""
     for page, test in RUN_ELSEWHERE.items():
         assert Path(page).name in (REPOSITORY / test).read_text(encoding="utf-8")
 

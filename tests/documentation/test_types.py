@@ -86,7 +86,7 @@ def mistakes(folder: Path) -> set[tuple[str, int]]:
 
 
 def test_tutorial_names_its_mistake(folders: list[Path]) -> None:
-    """Only one page has it, and the page says so."""
+    """One page alone has a mistake, and says that a type checker reports it."""
     assert {folder.name for folder in folders if mistakes(folder)} == {f"docs_tutorials_script_{n}" for n in (1, 2)}
     page = (REPOSITORY / "docs" / "tutorials" / "script.md").read_text(encoding="utf-8")
     assert f"A type checker reports `{MISTAKE}`" in " ".join(page.split())

@@ -106,7 +106,7 @@ def test_prepared_folder(
 
 @pytest.mark.parametrize("prepare", FILES)
 def test_prepared_file(tmp_path: Path, record_fault: Callable[..., Row], prepare: Callable[[Path, Path], None]) -> None:
-    """The folder's own records are sent."""
+    """The records of the folder itself are sent."""
     box = tmp_path / "box"
     prepare(make_orphan(box, "own"), tmp_path)
     received = drain_own_records(box, tmp_path)

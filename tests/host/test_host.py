@@ -348,7 +348,7 @@ def test_host_without_databases_reports_that_it_has_none(telemetry: Telemetry) -
 def test_plugin_config_replaces_env_and_file_at_any_depth(
     telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in Datasette, an unset variable becomes `None`."""
+    """A variable that is not set becomes `None`, as in Datasette."""
     (tmp_path / "key").write_text("from a file")
     monkeypatch.setenv("TEST_API_KEY", "from the environment")
     monkeypatch.delenv("TEST_NOT_THERE", raising=False)

@@ -122,7 +122,7 @@ def test_configure_raises_before_any_provider_is_set() -> None:
 
 
 def test_events_without_a_plugin(telemetry: Telemetry) -> None:
-    """A small program needs none."""
+    """A small program passes its event classes to the host."""
     with telemetry.host(events=[PageEvent, OtherEvent]) as host:
         host.track(PageEvent(1))
         assert host.event_classes == (PageEvent, OtherEvent)
@@ -250,7 +250,7 @@ def test_plugin_whose_startup_fails_is_removed(
 def test_plugin_whose_async_registration_fails_is_removed(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture, events: Callable[[], Any]
 ) -> None:
-    """By then the program serves requests."""
+    """The failure is a warning, because by then the program serves requests."""
     bad, good = Plugin(events), Plugin()
     with telemetry.host(good, bad) as host:
         host.track(PageEvent())
@@ -262,7 +262,7 @@ def test_plugin_whose_async_registration_fails_is_removed(
 def test_startup_that_cancels_itself_is_a_failure_of_the_plugin(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody cancelled the caller."""
+    """The caller, whom nobody has cancelled, goes on."""
     with telemetry.host(Plugin(startup=cancelled)) as host:
         host.track(PageEvent())
     assert len(telemetry.events) == 1

@@ -198,7 +198,7 @@ async def test_user_of_starlette(telemetry: Telemetry, user: object, actor: obje
 
 
 async def test_user_that_cannot_be_read_is_nobody(telemetry: Telemetry) -> None:
-    """The request goes on."""
+    """The request goes on, without an actor."""
 
     class Deleted(User):
         @property

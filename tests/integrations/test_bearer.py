@@ -33,7 +33,7 @@ async def verified(telemetry: Telemetry, outcome: object, authorization: str | N
 
 @pytest.mark.parametrize("authorization", ["Bearer x", "bearer x", "BEARER   x ", " bearer x"])
 async def test_scheme_has_no_case(telemetry: Telemetry, authorization: str) -> None:
-    """The token is verified."""
+    """The token is verified, however `Bearer` is written."""
     token = await verified(telemetry, ACTOR, authorization)
     assert (token.is_sent, token.actor) == (True, ACTOR)
     assert token.require() == ACTOR

@@ -331,7 +331,7 @@ def test_failures_cost_the_actor_alone(tasks: Tasks, host: Host, warnings: pytes
 
 
 def test_any_actor_is_sent(tasks: Tasks) -> None:
-    """Within the bounds, whatever its keys and values are."""
+    """A message has an actor of any keys and values, within the bounds."""
 
     # Lists of more values take seconds to draw, and are treated as those of fewer.
     @given(

@@ -106,7 +106,7 @@ async def test_websocket_is_closed(telemetry: Telemetry) -> None:
 
 
 async def test_security_scheme_is_in_the_openapi_document(telemetry: Telemetry) -> None:
-    """All dependencies are one scheme."""
+    """All dependencies share one scheme, and add no parameter."""
     document = app_with(require_token(), require_token("insert-row")).openapi()
     assert document["components"]["securitySchemes"] == {
         "APIToken": {"type": "http", "scheme": "bearer", "description": "An API token."}

@@ -191,7 +191,7 @@ def test_other_connections_have_no_span(telemetry: Telemetry, kind: str) -> None
 
 
 def test_no_span_where_one_records(telemetry: Telemetry) -> None:
-    """That of an instrumentation stays the only one."""
+    """The span of an instrumentation stays the only one."""
     with telemetry.tracer.start_as_current_span("of an instrumentation"):
         run(telemetry)
     assert [span.name for span in telemetry.spans] == ["of an instrumentation"]
@@ -209,7 +209,7 @@ def test_no_span_where_one_records(telemetry: Telemetry) -> None:
     ],
 )
 def test_links(telemetry: Telemetry, headers: list[tuple[bytes, bytes]], number: int) -> None:
-    """Only a single valid `traceparent` becomes one, without its `tracestate`."""
+    """A single valid `traceparent` becomes a link, without its `tracestate`."""
     [span] = run(telemetry, headers=headers)
     assert span.parent is None
     assert len(span.links) == number

@@ -86,7 +86,7 @@ def test_flush_does_not_wait_for_the_thread(
 
 
 def test_close_ends_the_thread_and_deletes_the_file(store: Quarantine, queue: QuarantineQueue) -> None:
-    """The next event starts another one."""
+    """The next event starts another thread, with another file."""
     for number in range(2):
         queue.put(record(number))
         assert queue.close(60_000)
@@ -115,7 +115,7 @@ def test_threads_lose_nothing(store: Quarantine, queue: QuarantineQueue) -> None
 def test_caller_moves_the_events_if_too_many_wait(
     store: Quarantine, queue: QuarantineQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A single event may be larger."""
+    """The file stays below its limit. A single event may be larger."""
     monkeypatch.setattr(queue_module, "_COLLECT_SECONDS", 5)
     monkeypatch.setattr(queue_module, "MAX_BYTES", 3000)
     for number in range(50):
@@ -244,7 +244,7 @@ def test_event_waits_for_another_process_if_no_thread_can_be_started(
 
 
 def test_counts_have_the_events_that_wait(store: Quarantine, queue: QuarantineQueue) -> None:
-    """Those of this process, and those of one that has died."""
+    """Events of this process, and of one that has died, are counted."""
     orphan = Spool.create(store.path)
     orphan.append(to_line(record(1)))
     orphan.close()
@@ -290,7 +290,7 @@ def test_child_of_a_fork_has_a_file_of_its_own(
 
 
 def test_damaged_lines_are_counted(store: Quarantine, warnings: pytest.LogCaptureFixture) -> None:
-    """The others are kept."""
+    """One warning has the number of damaged lines. The other events are kept."""
     spool = Spool.create(store.path)
     spool.append(b"[1, 2\n")
     spool.append(b'["only", "two"]\n')
@@ -320,7 +320,7 @@ def test_system_without_locks_of_files_writes_at_once(
 def test_orphans_that_cannot_be_added_wait(
     store: Quarantine, broken: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading goes on without them."""
+    """The file of a dead process stays, and reading goes on without its events."""
     monkeypatch.setattr("heliograph.quarantine.store._MAX_WAIT_SECONDS", 0.05)
     spool = Spool.create(store.path)
     spool.append(b"[]\n")

@@ -226,7 +226,7 @@ def test_file_that_is_deleted_before_it_is_locked_is_made_again(target: Path, mo
 
 
 def test_file_system_without_locks_is_an_error(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file remains."""
+    """The file that could not be locked is deleted again."""
 
     def fail(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

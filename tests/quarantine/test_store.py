@@ -73,7 +73,7 @@ def test_event_is_found_as_it_was_put(quarantine: Quarantine) -> None:
 
 
 def test_only_the_owner_can_read_the_file(quarantine: Quarantine) -> None:
-    """The umask does not matter."""
+    """The mode is 0600, whatever the umask."""
     before = os.umask(0)
     try:
         quarantine.put(RECORD)
@@ -103,7 +103,7 @@ def test_event_that_is_put_twice_is_kept_once(quarantine: Quarantine) -> None:
 
 
 def test_events_are_found_by_number_name_violation_and_time(quarantine: Quarantine) -> None:
-    """Several conditions must all be met."""
+    """An event has to meet all of several conditions."""
     other = replace(RECORD, uid="other", event_name="app.other", time_unix_nano=1, violations=("unplanned-event",))
     quarantine.put(RECORD)
     quarantine.put(other)
@@ -132,7 +132,7 @@ def test_many_events_are_read_a_few_at_a_time_and_can_be_removed_meanwhile(quara
 
 
 def test_removed_event_is_overwritten_in_the_file(quarantine: Quarantine) -> None:
-    """No byte of it remains."""
+    """No byte of a removed event remains on the disk."""
     quarantine.put(replace(RECORD, properties={"secret": "c4n4ry" * 10}))
     assert b"c4n4ry" in quarantine.path.read_bytes()
 
@@ -325,7 +325,7 @@ def test_time_of_the_condition_is_exclusive(quarantine: Quarantine) -> None:
 
 
 def test_more_ids_than_sqlite_has_parameters(quarantine: Quarantine) -> None:
-    """SQLite allows 32766 parameters or fewer."""
+    """A query of SQLite has 32766 parameters or fewer. More ids may be asked for."""
     quarantine.put(RECORD)
 
     assert [each.id for each in quarantine.find(ids=range(100_000))] == [1]

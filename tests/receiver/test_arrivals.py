@@ -39,7 +39,7 @@ def test_event_of_which_nothing_is_known() -> None:
 
 
 def test_event_as_span_event() -> None:
-    """Other span events are not events of an application."""
+    """A span event with a unique id is an event of an application, and others are not."""
     [arrival] = arrivals(span_request("GET /", "app.ban", uid="u"))
 
     assert (arrival.name, arrival.is_event, arrival.actor, arrival.body) == ("app.ban", True, "ada", "")

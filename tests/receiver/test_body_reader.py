@@ -73,7 +73,7 @@ def test_length_that_is_repeated_may_be_the_same() -> None:
     ],
 )
 def test_body_that_cannot_be_read_has_a_status(sent: bytes, headers: dict[str, str], status: int, message: str) -> None:
-    """The message says what is wrong."""
+    """Each status has a message that says what is wrong."""
     with pytest.raises(RequestError, match=message) as raised:
         read(sent, **headers)
 

@@ -47,7 +47,7 @@ def queries(folder: Path) -> list[str]:
 
 
 def test_views_show_each_event_once(folder: Path) -> None:
-    """However often, and in whatever form it arrived."""
+    """An event may have arrived more than once, and in either form."""
     store = open_folder(folder)
 
     events = store.rows("select * from event_view order by time_unix_nano desc, name")

@@ -205,7 +205,7 @@ def test_connection_that_the_target_closes_is_replaced(web: WebTarget) -> None:
 def test_connections_beyond_the_limit_are_closed(
     web: WebTarget, limit: int, connections: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others are used for the next request."""
+    """The connections within the limit are used for the next request."""
     monkeypatch.setattr(http_target_module, "MAX_IDLE", limit)
     with forwarding(web.url) as connection:
         assert [post(connection, BODY)[0] for _ in range(3)] == [200] * 3

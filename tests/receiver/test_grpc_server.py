@@ -72,7 +72,7 @@ def test_request_is_kept_before_the_response(channel: grpc.Channel, kept: Kept, 
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: signal.path)
 def test_each_signal_has_a_method(channel: grpc.Channel, kept: Kept, signal: object) -> None:
-    """An empty request is one, too."""
+    """A request without content is kept, too."""
     call(channel, b"", signal.grpc_method)
     assert kept == [signal.request_class()]
 

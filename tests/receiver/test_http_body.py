@@ -82,7 +82,7 @@ def test_json_of_otlp_is_decoded() -> None:
     ],
 )
 def test_other_bodies_are_refused(status: int, body: bytes, content_type: str, encoding: str) -> None:
-    """The status names the problem."""
+    """The status tells a wrong type from a wrong content."""
     with pytest.raises(RequestError) as raised:
         decode(body, content_type, encoding)
     assert raised.value.status == status
@@ -130,7 +130,7 @@ def test_memory_is_reserved_for_the_decompressed_body(encoding: str) -> None:
     )
 )
 def test_any_json_is_decoded_or_refused(document: object) -> None:
-    """No other exception is raised."""
+    """The only exception is a refusal with status 400."""
     try:
         decode(json.dumps(document).encode(), JSON)
     except RequestError as error:

@@ -39,7 +39,7 @@ def test_largest_request_has_room_beside_others() -> None:
 
 @pytest.mark.parametrize("limits", [{"max_bytes": 10}, {"max_objects": 10}])
 def test_memory_of_a_request_is_released_at_its_end(limits: dict[str, int]) -> None:
-    """However it ends."""
+    """A request that ends by an exception releases its memory, too."""
     memory = Memory(**limits)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), memory.request() as request:

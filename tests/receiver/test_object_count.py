@@ -84,7 +84,7 @@ def test_any_bytes_can_be_counted(noise: bytes, place: int) -> None:
     ],
 )
 def test_no_way_to_write_an_object_evades_the_limit(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the fifty is found."""
+    """Each of the fifty objects is counted, in whatever form its tag is written."""
     monkeypatch.setattr(object_count, "MAX_OBJECTS", 49)
     with pytest.raises(TooManyObjects, match="more than 49 objects; send it as several"):
         count_objects(LOGS.request_class, body)

@@ -67,7 +67,7 @@ def count(store: Store) -> int:
 
 
 def test_it_listens_on_the_loopback(endpoint: str) -> None:
-    """Other machines cannot reach it."""
+    """Other machines cannot reach the receiver."""
     assert urlsplit(endpoint).hostname == "127.0.0.1"
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.2", urlsplit(endpoint).port or 0), timeout=10)
@@ -90,7 +90,7 @@ def test_compressed_request_is_accepted(endpoint: str, store: Store) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/metrics", "/v1/logs"])
 def test_empty_request_is_accepted(endpoint: str, path: str) -> None:
-    """Each signal has its own path."""
+    """Each signal has its own path, and a body without content is a valid request."""
     assert post(endpoint, b"", path)[0] == 200
 
 
@@ -175,7 +175,7 @@ def test_silent_client_is_disconnected(store: Store, monkeypatch: pytest.MonkeyP
 
 
 def test_port_is_closed_after_the_block(store: Store) -> None:
-    """A client cannot connect any more."""
+    """A client cannot connect any more, and no thread is left."""
     with receiving(store) as endpoint:
         pass
 

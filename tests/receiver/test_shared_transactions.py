@@ -102,7 +102,7 @@ def test_requests_that_wait_are_one_group(store: Store, paused: Paused) -> None:
 def test_request_that_cannot_be_stored_does_not_take_others_with_it(
     store: Store, paused: Paused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of the group is stored by itself then."""
+    """Each request of the group is stored by itself then."""
     bad = log_request("app.bad")
     rows_of = shared_transactions.rows_of
     monkeypatch.setattr(
@@ -177,7 +177,7 @@ def test_request_that_waits_too_long_or_is_too_much_is_refused(
 
 
 def test_end(store: Store) -> None:
-    """Nothing is accepted after it."""
+    """No request is accepted after the end."""
     with SharedTransactions(store) as commits:
         pass
     with pytest.raises(NotKept, match="ends"):

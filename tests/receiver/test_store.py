@@ -44,7 +44,7 @@ def test_log_record_that_arrives_twice_is_stored_twice(tmp_path: Path) -> None:
 
 
 def test_spans_are_stored_with_their_events(tmp_path: Path) -> None:
-    """Span events refer to their span."""
+    """A span event refers to its span."""
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name="work")
     span.events.add(name="app.one")

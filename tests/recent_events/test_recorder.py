@@ -139,7 +139,7 @@ def threads() -> list[threading.Thread]:
 
 
 def test_thread_writes_without_being_asked_and_ends_with_close(tmp_path: Path) -> None:
-    """The next event starts another one."""
+    """The next event starts another thread."""
     recent = RecentEvents(RecentEventStore(tmp_path / "recent.db"), SOURCE)
     for body in ("first", "second"):
         track(recent, body=body)

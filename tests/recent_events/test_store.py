@@ -45,7 +45,7 @@ def test_missing_file_has_nothing_and_is_not_created(store: RecentEventStore) ->
 
 
 def test_only_the_owner_can_read_the_file(store: RecentEventStore) -> None:
-    """The umask does not matter."""
+    """The mode is 0600, whatever the umask."""
     before = os.umask(0)
     try:
         put(store, EVENT)
@@ -133,7 +133,7 @@ def test_counts_are_kept_for_an_hour(store: RecentEventStore) -> None:
 
 
 def test_number_of_counts_is_bounded(store: RecentEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The newest minutes stay."""
+    """Of more minutes than may be stored, the newest stay."""
     monkeypatch.setattr(store_module, "MAX_COUNTS", 2)
     store.put(1, [], {(NOW - age, CountKind.EVENT, "app.order"): 1 for age in range(5)}, minute=NOW)
 

@@ -15,7 +15,7 @@ from threads import join
 
 
 def test_caller_awaits_what_was_begun() -> None:
-    """In the order in which it was begun."""
+    """The waits are awaited in the order in which they were begun."""
     awaited: list[int] = []
 
     def work(first: int, *, second: int) -> None:
@@ -92,7 +92,7 @@ def test_copy_of_the_context_is_none_of_the_call() -> None:
 
 
 def test_call_in_the_middle_of_another_has_waits_of_its_own() -> None:
-    """The outer call goes on with its own."""
+    """The outer call goes on with its own waits."""
 
     async def wait() -> None:
         pass

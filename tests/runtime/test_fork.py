@@ -160,7 +160,7 @@ report(calls=calls)
 
 
 def test_system_that_cannot_fork() -> None:
-    """Windows has no `os.register_at_fork`."""
+    """Windows has no `os.register_at_fork`, and nothing is called there."""
     ran = python(
         """
 del os.register_at_fork

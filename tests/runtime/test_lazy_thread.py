@@ -79,7 +79,7 @@ def test_thread_is_started_once_until_it_has_ended(work: Work) -> None:
 
 
 def test_interrupt_before_the_real_start(work: Work, replace_start: Callable[..., None]) -> None:
-    """The next start starts another thread."""
+    """No thread has the place, and the next start starts one."""
 
     def interrupted(_: threading.Thread) -> None:
         raise KeyboardInterrupt
@@ -132,7 +132,7 @@ def test_thread_that_runs_late_finds_another_one_in_its_place(work: Work, replac
 
 
 def test_handler_of_a_signal_starts_it_in_the_middle_of_a_start(work: Work, replace_start: Callable[..., None]) -> None:
-    """Both threads run, and one of them has the place."""
+    """The threads of both starts run, and one of them has the place."""
 
     def interrupted(thread: threading.Thread) -> None:
         assert work.lazy.start()

@@ -488,7 +488,7 @@ def test_loop_that_cannot_start_is_an_error(background: BackgroundLoop, monkeypa
 def test_interrupt_of_a_start_ends_the_loop_that_runs_already(
     background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next call starts another one."""
+    """The next call starts another loop."""
     real = loop.result_of
 
     def interrupted(future: Future[object]) -> None:

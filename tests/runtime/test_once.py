@@ -57,7 +57,7 @@ class Gate:
 
 
 def test_sync_callers_run_it_once(background: BackgroundLoop) -> None:
-    """The second caller finds it done."""
+    """The second caller finds the work done."""
     work = Work()
     once = once_awaiting(work, background)
 

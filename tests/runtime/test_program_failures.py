@@ -29,7 +29,7 @@ def test_each_listener_gets_each_failure() -> None:
 
 
 def test_listener_that_is_gone_is_forgotten() -> None:
-    """Those after it still listen."""
+    """The listeners after it still get each failure."""
     one, other = Counter(), Counter()
     failures = one.failures
     del one
@@ -50,5 +50,5 @@ def test_listeners_that_are_gone_are_not_kept() -> None:
 
 
 def test_failure_without_listeners() -> None:
-    """Nothing happens."""
+    """A failure that nobody listens for is ignored."""
     report(ProgramCode.CREATED, ValueError())

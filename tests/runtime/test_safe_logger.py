@@ -50,7 +50,7 @@ def test_record_names_the_line_that_logs(caplog: pytest.LogCaptureFixture) -> No
 def test_failing_filter_is_printed_once(
     logger: logging.Logger, error: BaseException, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As `logging` itself prints what a handler raises."""
+    """The failure is printed to the standard error, as `logging` itself prints what a handler raises."""
     logger.addFilter(Failing(error))
     safe = SafeLogger(NAME)
     for _ in range(3):
@@ -61,7 +61,7 @@ def test_failing_filter_is_printed_once(
 def test_nothing_is_printed_if_the_program_wants_nothing(
     logger: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`logging.raiseExceptions` is the switch for that."""
+    """A program that sets `logging.raiseExceptions` to False wants no such output."""
     monkeypatch.setattr(logging, "raiseExceptions", False)
     logger.addFilter(Failing(RuntimeError()))
     SafeLogger(NAME).warning("message")

@@ -81,7 +81,7 @@ def test_same_class_can_be_registered_twice() -> None:
 
 
 def test_second_class_with_the_same_event_name_is_rejected() -> None:
-    """The error names both classes; another namespace fixes it."""
+    """The error names both classes; another namespace is a way out."""
     registry = SchemaRegistry(namespace="app")
     registry.register(First)
 

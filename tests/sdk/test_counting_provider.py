@@ -82,7 +82,7 @@ def test_what_is_emitted_after_the_end_is_reported_once(receiver: Receiver, tmp_
 
 
 def test_spans_that_end_after_the_end_are_reported(receiver: Receiver) -> None:
-    """Those that are not sampled would not have been exported."""
+    """A flush returns False after a late span, and a line of the log says so."""
     ran = python(
         """
         from opentelemetry import trace

@@ -121,7 +121,7 @@ def test_outbox_has_no_effect(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "disabled: true\n"], ids=["without providers", "disabled"])
 def test_outbox_is_no_matter_without_providers(tmp_path: Path, content: str) -> None:
-    """There is nothing to add a processor to."""
+    """A file without a provider has nothing to add a processor to."""
     ran = python(
         "configure(plugins=[Plugin()]).shutdown()",
         OTEL_CONFIG_FILE=write(tmp_path, HEAD, content),

@@ -165,7 +165,7 @@ def test_timeout_in_which_nothing_is_delivered_is_a_warning(
 
 
 def test_timeout_that_is_no_number_is_the_exporters_default(caplog: pytest.LogCaptureFixture) -> None:
-    """The exporter says so itself."""
+    """The exporter itself logs a wrong timeout."""
     create_exporter(entry_point("otlp_proto_http"), TelemetrySignal.LOGS, {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"})
 
     assert messages(caplog) == []
@@ -179,7 +179,7 @@ with configure() as host:
 
 
 def test_wrong_endpoint_is_an_error_of_the_program_that_names_it() -> None:
-    """All signals share the variable, and it is reported once."""
+    """All signals share the variable, and the error is reported once."""
     environment = clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4318")
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -13,7 +13,7 @@ from heliograph.sdk.exporters import TelemetrySignal, select
 
 
 def test_processor_is_created_for_each_signal_that_otlp_exports(tmp_path: Path) -> None:
-    """Metrics never go to an outbox."""
+    """Metrics, and signals with another exporter, go to no outbox."""
     environ = {"OTEL_TRACES_EXPORTER": "console", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     selections = {signal: select(signal, environ) for signal in TelemetrySignal}
 
@@ -28,7 +28,7 @@ def test_processor_is_created_for_each_signal_that_otlp_exports(tmp_path: Path) 
 
 
 def test_problems_of_all_destinations_are_reported_at_once(tmp_path: Path) -> None:
-    """Nothing is created before."""
+    """No outbox is created before all destinations are right."""
     environ = {f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT": f"no-url-for-{signal}" for signal in ("LOGS", "TRACES")}
     selections = {signal: select(signal, environ) for signal in TelemetrySignal}
 
@@ -71,7 +71,7 @@ def wrong_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_outbox_that_cannot_be_used_is_listed_with_other_problems(wrong_environment: Path) -> None:
-    """All of them are fixed after one start."""
+    """A person can fix all of them after one start."""
     with pytest.raises(SettingsError) as caught:
         configure()
 

@@ -132,7 +132,7 @@ def test_pipeline_without_an_outbox_gets_objects() -> None:
 
 
 def test_record_without_a_pipeline_is_counted_as_late() -> None:
-    """The flush reports it."""
+    """The next flush returns False."""
     provider, outbox = direct()
     logger = provider.get_logger("tests")
     provider.end()

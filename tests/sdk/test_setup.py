@@ -269,7 +269,7 @@ def test_spans_move_to_the_outbox_when_the_settings_are_known(receiver: Receiver
 
 
 def test_span_that_was_lost_before_the_move_is_reported(tmp_path: Path) -> None:
-    """The exporter of before still counts."""
+    """A failure of the exporter that the outbox replaced still counts."""
     ran = python(MOVE, str(tmp_path / "outbox"), OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
 
     assert ran.reports[0]["ended"] is False
@@ -354,7 +354,7 @@ def test_outbox_beside_providers_that_are_set_is_a_warning(
 
 
 def test_unknown_id_generator_is_an_error() -> None:
-    """The message names those that are installed."""
+    """The message names the generators that are installed."""
     ran = python(
         """
 from heliograph import SettingsError
@@ -533,12 +533,12 @@ def test_settings_of_the_outbox_reach_its_processor(
 
 
 def test_nothing_is_set_up_if_opentelemetry_is_disabled() -> None:
-    """The environment is not checked either."""
+    """Wrong variables of exporters are no error then."""
     environ = {"OTEL_SDK_DISABLED": " true", "OTEL_TRACES_EXPORTER": "no-such-exporter"}
 
     assert setup.set_up_providers(environ, *TelemetrySignal) == []
 
 
 def test_configuration_file_is_not_read_if_every_provider_is_set() -> None:
-    """There is nothing to set up."""
+    """Without a provider to set up, a missing file is no error."""
     assert setup.set_up_providers({"OTEL_CONFIG_FILE": "no-such-file.yaml"}) == []

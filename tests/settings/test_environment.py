@@ -42,7 +42,7 @@ def test_each_value_is_parsed_and_each_problem_is_noted() -> None:
 
 
 def test_key_that_is_no_setting_is_a_problem() -> None:
-    """The message has the fix."""
+    """The message suggests a similar key, lists all keys, or names Datasette's own setting."""
     assert problem_of_key(NUMBERS, "count") is None
     assert problem_of_key(NUMBERS, "cout") == "plugins.heliograph.cout: there is no such setting; did you mean 'count'?"
     assert problem_of_key(NUMBERS, "zzz") == (
@@ -54,7 +54,7 @@ def test_key_that_is_no_setting_is_a_problem() -> None:
 
 
 def test_only_names_that_are_similar_to_a_setting_are_reported(warnings: pytest.LogCaptureFixture) -> None:
-    """Others may belong to another program."""
+    """A name that is not similar may belong to another program."""
     warn_of_unknown_variables(NUMBERS, {"count": "1", "cout": "1", "zzz": "1"})
 
     assert [record.getMessage() for record in warnings.records] == [

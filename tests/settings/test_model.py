@@ -141,7 +141,7 @@ def test_value_that_is_not_allowed(name: str, value: str, problem: str) -> None:
 
 
 def test_value_in_a_configuration_that_is_not_allowed() -> None:
-    """The message names the key."""
+    """The message names the key of the configuration, not the variable."""
     found = problems({}, {"outbox": "", "flush_timeout_millis": True})
 
     assert found == (

@@ -72,7 +72,7 @@ class AwkwardEvent(Event, namespace="shop"):
 
 @pytest.mark.parametrize("cls", [OrderEvent, AwkwardEvent])
 def test_queries_of_the_catalogue_parse(cls: type[Event]) -> None:
-    """Those that `heliograph schema export` writes beside each event."""
+    """The queries that `heliograph schema export` writes beside each event have the syntax of their languages."""
     (entry,) = catalogue([schema(cls)])
     asked = [(LANGUAGES[query.where], query.text) for query in entry.queries if query.where in LANGUAGES]
 

@@ -74,5 +74,5 @@ def test_prometheus_receives_a_counter_with_the_labels_of_its_service(prometheus
 
 
 def test_promtool_prints_its_version() -> None:
-    """promtool runs."""
+    """A call of promtool returns its exit status."""
     assert promtool("--version").returncode == 0

@@ -161,13 +161,13 @@ def test_metrics_that_are_documented_exist(troubled: TroubledNode) -> None:
 
 @pytest.mark.parametrize("logsql", re.findall(r"query=([^']+)'", README))
 def test_queries_on_events_in_the_readme_find_data(troubled: TroubledNode, logsql: str) -> None:
-    """VictoriaLogs answers each."""
+    """VictoriaLogs answers each query with an event."""
     wait(troubled, lambda: troubled.node.victorialogs.query(f"{logsql} | limit 5"))
 
 
 @pytest.mark.parametrize("name", ["event_name:=heliograph.token_rejected"])
 def test_queries_in_alerts_find_data(troubled: TroubledNode, name: str) -> None:
-    """An alert's action names them."""
+    """The action of an alert names the query, which finds an event."""
     assert name in "".join(alert["annotations"]["action"] for alert in alerts())
 
     wait(troubled, lambda: troubled.node.victorialogs.query(f"{name} | limit 5"))

@@ -92,7 +92,7 @@ def test_user_roles_are_an_array_of_strings(value: object, form: list[str]) -> N
 
 @pytest.mark.parametrize("value", [None, {}])
 def test_roles_without_a_value_are_omitted(value: object) -> None:
-    """Every attribute without a value is."""
+    """No attribute is exported for a `None` or an empty dict."""
     assert put({"roles": value}, "*") == {}
 
 
@@ -198,7 +198,7 @@ def test_private_fields_inside_an_actor_are_protected() -> None:
 
 @pytest.mark.parametrize("keys", [("*",), ("token", "token_expires", "_r"), ("*", "token", "_r", "token_expires")])
 def test_secrets_are_never_exported(keys: tuple[str, ...]) -> None:
-    """No setting can export them."""
+    """No setting can export the parts of an actor that are secret."""
     actor = {"token": "dstok", "token_expires": 7, "_r": {"a": ["vi"]}}
 
     assert set(actor) == ACTOR_SECRETS

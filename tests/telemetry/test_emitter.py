@@ -392,7 +392,7 @@ def test_missing_provider_is_logged_once_for_each_signal(warnings: pytest.LogCap
 def test_missing_provider_is_intended_where_telemetry_is_disabled(
     warnings: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is to be fixed then."""
+    """A warning would have nothing to fix."""
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
 
     with Host(Settings(), plugins=[PLUGIN]) as host:

@@ -115,7 +115,7 @@ def test_other_actors_are_exported_as_attributes(actor: Any) -> None:
 
 
 def test_remembered_keys_are_bounded() -> None:
-    """Keys may come from outside."""
+    """Keys of an actor may come from outside."""
     actors = EncodedActors(FILTERS["all"], DeclaredAttributes())
     for number in range(3 * MAX_REMEMBERED):
         assert actors.put([], {f"key{number}": "x"})

@@ -95,7 +95,7 @@ def is_encoded(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     ],
 )
 def test_record_is_the_same(event: Any) -> None:
-    """Whatever the event, its actor and its time are."""
+    """Any event, with any actor and time, gives the record that the SDK's way gives."""
     (provider, outbox), (sdk, sdk_outbox) = direct(), of_the_sdk()
     emitters = emitter_of(provider), emitter_of(sdk)
     for emitter in emitters:
@@ -127,7 +127,7 @@ def test_invalid_event_is_encoded_with_its_violations(monkeypatch: pytest.Monkey
 
 
 def test_recording_span_and_observer_need_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without them, they are not made."""
+    """Attributes are made if one of the two is there, and not otherwise."""
     seen = is_encoded(monkeypatch)
     provider, _ = direct()
     emitter, reader = emitter_of(provider, Settings()), reader_of()
@@ -326,7 +326,7 @@ class BrokenSpan(NonRecordingSpan):
 
 
 def test_span_that_fails_costs_only_the_span_event() -> None:
-    """The log record is emitted."""
+    """The log record of the event is emitted."""
     provider, outbox = direct()
     emitter, reader = emitter_of(provider, Settings()), reader_of()
     token = attach(set_span_in_context(BrokenSpan(INVALID_SPAN_CONTEXT), Context()))

@@ -72,5 +72,5 @@ def test_span_that_another_thread_has_locked_is_not_interrupted(telemetry: Telem
 
 @pytest.mark.parametrize("span", [None, INVALID_SPAN])
 def test_span_without_a_lock_is_not_interrupted(span: object) -> None:
-    """The SDK's own has one."""
+    """Only a recording span of the SDK has a lock to look at."""
     assert not is_interrupted(span)

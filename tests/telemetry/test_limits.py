@@ -124,7 +124,7 @@ def test_each_signal_has_its_own_limit(
 
 
 def test_with_a_limit_of_one_the_unique_id_is_kept() -> None:
-    """Receivers find duplicates by it."""
+    """Receivers find duplicates by the unique id, so it comes first."""
     for attributes in emit(*providers(max_attributes=1)):
         assert attributes.keys() == {UID}
 
@@ -155,7 +155,7 @@ def test_limit_by_which_attributes_are_lost_is_reported(
 def test_short_values_cut_no_unique_id_and_no_actor(
     monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture, length: int, is_in_code: bool
 ) -> None:
-    """There is one warning, which names the variable."""
+    """A limit of the environment is one warning, which names the variable."""
     if not is_in_code:
         monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", str(length))
 

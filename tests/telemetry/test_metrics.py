@@ -115,7 +115,7 @@ def test_hosts_with_different_meter_providers_count_separately() -> None:
 
 
 def test_one_provider_has_one_metrics_object() -> None:
-    """Providers are compared by identity."""
+    """Providers are compared by identity, also those that do nothing."""
     provider = NoOpMeterProvider()
 
     assert metrics_of(Providers(meter_provider=provider)) is metrics_of(Providers(meter_provider=provider))

@@ -99,7 +99,7 @@ def test_event_of_a_signal_handler_that_interrupts_get_tracer(telemetry: Telemet
 
 
 def test_sdk_providers_flush(telemetry: Telemetry) -> None:
-    """All three providers report success."""
+    """A flush is True if all three providers report success."""
     assert Providers(**telemetry.providers).force_flush(5000) is True
 
 

@@ -66,7 +66,7 @@ def found(telemetry: Telemetry) -> list[dict[str, Any]]:
 
 
 def test_nothing_is_exported_by_default(telemetry: Telemetry) -> None:
-    """A program asks for it."""
+    """A program has to name the attributes of requests that it wants."""
     with telemetry.host(Registrar(OrderEvent, VisitEvent)) as host, acting_as(Request()):
         host.track(OrderEvent(total=1))
     assert found(telemetry) == [{}]
@@ -156,7 +156,7 @@ def test_event_in_the_quarantine_keeps_them(telemetry: Telemetry, tmp_path: Path
 
 @pytest.mark.parametrize("value", [None, "", 7, b"bytes", ["list"], type("Text", (str,), {})("subclass")])
 def test_values_that_are_no_text_are_not_exported(value: object) -> None:
-    """No code of another class runs."""
+    """No code of another class runs, not even that of a subclass of `str`."""
     assert exported_value("url.path", value) is None
 
 
@@ -172,13 +172,13 @@ def test_values_that_are_no_text_are_not_exported(value: object) -> None:
     ],
 )
 def test_values_are_bounded_and_have_no_tokens(value: str, exported: str) -> None:
-    """A client chooses them."""
+    """A client chooses the values, and may send anything."""
     assert exported_value("url.path", value) == exported
 
 
 @pytest.mark.parametrize(("method", "exported"), [("GET", "GET"), ("get", "_OTHER"), ("X" * 9999, "_OTHER")])
 def test_methods_are_a_closed_set(method: str, exported: str) -> None:
-    """As the conventions say."""
+    """Any other method is `_OTHER`, as the semantic conventions say."""
     assert exported_value("http.request.method", method) == exported
 
 

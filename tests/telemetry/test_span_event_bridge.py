@@ -49,5 +49,5 @@ def test_bridge_is_found_among_the_processors(processors: list[type[Processor]],
 
 
 def test_logger_of_another_vendor_has_none() -> None:
-    """Nothing is known of its processors."""
+    """A logger whose processors are unknown counts as one without the bridge."""
     assert not has_bridge(object())

@@ -125,7 +125,7 @@ def test_class_without_a_registered_ancestor(host: Host) -> None:
 
 
 def test_events_of_all_hosts_cannot_be_checked() -> None:
-    """Nothing says which classes are registered."""
+    """A capture of all hosts does not know which classes are registered."""
     with capture() as captured:
         pass
     with pytest.raises(TypeError, match=r"write capture\(host\)"):

@@ -51,5 +51,5 @@ def test_missing_field_is_named() -> None:
 
 
 def test_class_without_known_fields_has_no_problem() -> None:
-    """Only the objects know them."""
+    """Only the objects of such a class know their fields."""
     assert problem_of_fields(object, ["size"]) is None

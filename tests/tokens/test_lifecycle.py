@@ -121,7 +121,7 @@ def test_token_that_was_used_to_change_another_one_is_named_too(host: Host, tele
 
 
 def test_each_token_of_an_actor_is_revoked_with_an_event(host: Host, telemetry: Telemetry) -> None:
-    """Those that were revoked before have none."""
+    """A token that was revoked before has no second event."""
     issued = [host.call(tokens.issue, host, "alice") for _ in range(3)]
     host.call(tokens.revoke, host, issued[0].id)
     assert host.call(tokens.revoke_all, host, "alice") == 2

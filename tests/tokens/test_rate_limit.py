@@ -18,7 +18,7 @@ def test_limit_admits_evenly_after_the_first_ones() -> None:
 
 
 def test_limit_of_zero_admits_nothing() -> None:
-    """However long it waits."""
+    """Nothing is admitted however long ago the last one was."""
     now = 0.0
     limit = RateLimit(0, lambda: now)
     now = 10_000

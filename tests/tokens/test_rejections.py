@@ -62,7 +62,7 @@ def test_rejection_becomes_an_exception_of_the_other_host_as_well() -> None:
 
 
 def test_rejection_of_the_right_class_stays_the_same_object() -> None:
-    """There is nothing to copy."""
+    """A rejection that callers can catch already is not copied."""
     rejection = TokenRevoked()
 
     assert rejection_as(rejection, TokenInvalid) is rejection

@@ -222,7 +222,7 @@ def test_lifetime_of_any_size_in_a_signed_token_has_a_result(host: Host, lifetim
 def test_lifetime_that_cannot_be_used_is_a_value_error(
     host: Host, create: Callable[..., Awaitable[object]], lifetime: object
 ) -> None:
-    """Nothing is stored."""
+    """No token is created or stored."""
     with pytest.raises(ValueError, match="expires_after must be"):
         asyncio.run(create(host, "root", expires_after=lifetime))  # type: ignore[arg-type]
 

@@ -92,7 +92,7 @@ def test_datasette_accepts_a_token_of_a_host(real: Datasette, restrictions_class
 
 @restrictions_of_both
 def test_host_accepts_a_token_of_datasette(real: Datasette, restrictions_class: type) -> None:
-    """Both return the same actor."""
+    """The host and Datasette return the same actor."""
     token = asyncio.run(real.create_token("root", expires_after=60, restrictions=_some(restrictions_class())))
 
     actor = verify(token)
@@ -114,7 +114,7 @@ def test_both_write_the_same_payload(real: Datasette) -> None:
 
 
 def test_both_reject_an_expired_token(real: Datasette) -> None:
-    """The message is the same."""
+    """The host and Datasette have the same message."""
     token = create(handler=SignedTokenHandler(Clock(1000)), expires_after=1)
 
     with pytest.raises(TokenExpired, match=r"^Token has expired$") as caught:
@@ -145,7 +145,7 @@ def test_maximum_lifetime_means_the_same_in_both(life: int | None, age: int) -> 
 
 
 def test_both_reject_a_token_that_was_signed_with_another_secret(real: Datasette) -> None:
-    """The message is the same."""
+    """The host and Datasette have the same message."""
     token = create(host(secret=("another",)))
 
     with pytest.raises(TokenSignatureInvalid, match=r"^Invalid token signature$"):

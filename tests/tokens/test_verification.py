@@ -272,13 +272,13 @@ async def test_id_is_added_to_a_copy(telemetry: Telemetry) -> None:
     ("known", "token_id"), [("t1", "t1"), (7, "7"), (None, None), ("x" * 129, None), (True, None), ([], None)]
 )
 def test_id_of_another_handler_is_its_own(known: object, token_id: str | None) -> None:
-    """Texts and numbers are ids."""
+    """Short texts and numbers are ids."""
     assert token_id_of(TOKEN, known) == token_id
 
 
 @pytest.mark.parametrize("token", ["dstok_", "dstok_\ud800.x", "dstok_no-dot", "dstok_" + "." * 100])
 def test_any_signed_text_has_an_id(token: str) -> None:
-    """Bad input ends in a result."""
+    """A text that no handler could have written has an id, too."""
     assert len(str(token_id_of(token, None))) == 12
 
 

@@ -77,7 +77,7 @@ def test_privacy_through_a_type_parameter() -> None:
 
 
 def test_privacy_of_an_alias_that_cannot_be_hashed() -> None:
-    """Examples may be a list."""
+    """The examples of an attribute may be a list."""
     odd = Attribute(privacy=Privacy.MASK, examples=["a"])
 
     assert declared_privacy(Box[Annotated[str, odd]]) == {"content": odd}

@@ -104,7 +104,7 @@ def test_arguments_of_a_base() -> None:
 
 
 def test_parameter_without_an_argument_stays() -> None:
-    """Nothing is known of it."""
+    """A parameter that no class and no alias names an argument for stays as it is."""
     assert annotations_of(Box, ["content"]) == {"content": T}
     assert annotations_of(Labelled, ["content"]) == {"content": list[U]}
 
@@ -132,7 +132,7 @@ def test_field_without_a_type() -> None:
 
 
 def test_hint_without_a_class_has_no_annotations() -> None:
-    """A type parameter is one."""
+    """A type parameter is no class, and has no annotations."""
     assert annotations_of(T, ["x"]) == {}
     assert class_of(T) is None
     assert class_of(Box[int]) is class_of(Box) is Box

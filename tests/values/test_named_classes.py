@@ -138,7 +138,7 @@ def test_no_part_of_a_password_is_exported(password: str) -> None:
 
 
 def test_secrets_of_pydantic_are_masked() -> None:
-    """Always, and they count as private."""
+    """Secrets of pydantic are masked under every policy, and count as private."""
 
     class Key(pydantic.SecretStr):
         pass
@@ -161,7 +161,7 @@ def test_class_that_only_has_the_name_is_not_recognized() -> None:
 
 
 def test_subclass_has_the_form_of_its_base() -> None:
-    """None of its own methods is called."""
+    """No method that the subclass overrides is called."""
 
     class Series(pd.Series):
         def tolist(self) -> list[Any]:

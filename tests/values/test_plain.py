@@ -189,7 +189,7 @@ def test_converter_may_be_registered_at_any_time() -> None:
 
 
 def test_text_of_a_value() -> None:
-    """Only what becomes text has one."""
+    """A value that does not become text needs a closer look."""
     assert converted_text(fractions.Fraction(1, 3)) == "1/3"
     with pytest.raises(NotPlain):
         converted_text({"a": 1})

@@ -74,7 +74,7 @@ def test_attributes_are_the_same(value: Any) -> None:
     ids=range(9),
 )
 def test_keys_that_need_a_closer_look_are_refused(value: dict[Any, object]) -> None:
-    """Nothing of a form was added then."""
+    """The attributes are as before: nothing of the form was added."""
     attributes: Attributes = {}
     with pytest.raises(NotPlain):
         put_dict({}, AttributeNames("e.p", RESERVED), value, room())
@@ -98,7 +98,7 @@ def test_shared_dicts_are_not_read_without_end() -> None:
 
 
 def test_newest_attributes_are_forgotten() -> None:
-    """Those that were there before remain."""
+    """The attributes that were there before remain."""
     attributes: Attributes = {"a": 1, "b": 2, "c": 3}
     forget(attributes, 1)
 

@@ -95,7 +95,7 @@ def test_constraints_are_in_the_annotation() -> None:
 
 
 def test_name_that_is_defined_later() -> None:
-    """Pydantic knows it only after `model_rebuild`."""
+    """Pydantic knows such a name only after `model_rebuild`."""
     assert field_hints(Node, ["children", "later"]) == {"children": list[Node], "later": Later | None}
 
 

@@ -164,7 +164,7 @@ def test_subclass_of_a_class_written_in_python_has_its_form(value: Any, form: st
     ids=lambda value: type(value).__name__,
 )
 def test_value_has_its_documented_form(value: object, form: object) -> None:
-    """Each value, alone and as an attribute of an object."""
+    """A value has its form alone, and as an attribute of an object."""
     assert form_of(value) == form
     assert form_of(types.SimpleNamespace(x=value)) == {"x": form}
 

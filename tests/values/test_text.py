@@ -51,7 +51,7 @@ def test_display_is_one_printable_line(value: str) -> None:
 
 @given(ODD_TEXT)
 def test_escaped_text_can_be_written_as_utf8(value: str) -> None:
-    """Text without lone surrogates is unchanged."""
+    """A text without lone surrogates is unchanged."""
     escaped = escape_surrogates(value)
 
     assert escaped.encode() == value.encode(errors="backslashreplace")
@@ -68,7 +68,7 @@ def test_json_is_compact_or_readable() -> None:
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 records"), (1, "1 record"), (2, "2 records")])
 def test_a_noun_agrees_with_its_number(count: int, text: str) -> None:
-    """Only one thing is in the singular."""
+    """One thing alone is in the singular."""
     assert counted(count, "record") == text
 
 

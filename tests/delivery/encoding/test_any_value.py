@@ -231,7 +231,7 @@ def test_keys_inside_a_value_are_texts(value: dict[Any, int]) -> None:
 
 
 def test_dict_that_changes_meanwhile_is_encoded_as_it_was() -> None:
-    """Another thread may change it."""
+    """Code that runs during the encoding, in this thread or in another one, may change the dict."""
     changing: dict[str, Any] = {}
 
     class Zone(dt.tzinfo):

@@ -79,7 +79,7 @@ class Key(str):
 
 
 def test_key_of_another_class_has_what_is_remembered_of_its_text() -> None:
-    """Other keys do not get its headers."""
+    """Another key does not get the header of one that pretends to be equal to it."""
     assert decoded({Key("attacker"): 1}) == {"attacker": 1}
     assert decoded({"victim": 1}) == {"victim": 1}
     assert decoded({Key("attacker"): 1}) == {"attacker": 1}
@@ -145,7 +145,7 @@ def test_items_are_a_copy() -> None:
 
 @given(st.dictionaries(st.text(max_size=5), VALUES, max_size=4))
 def test_fields_that_are_encoded_once_are_the_same(attributes: dict[str, Any]) -> None:
-    """Those of a resource, whose field has the number 1."""
+    """The attributes of a resource, whose field has the number 1, are read as they were written."""
     encoded = b"".join(attribute_fields(b"\x0a", attributes, BODY_LEVELS))
 
     assert decode_attributes(Resource.FromString(encoded).attributes) == attributes

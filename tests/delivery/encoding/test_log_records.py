@@ -142,7 +142,7 @@ def test_deep_values_can_be_read(depth: int) -> None:
 
 
 def test_value_inside_itself_ends() -> None:
-    """A huge value ends, too."""
+    """A cycle and a huge value are cut, and the cut is marked."""
     cycle: list[Any] = []
     cycle.append(cycle)
 

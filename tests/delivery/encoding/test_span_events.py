@@ -150,7 +150,7 @@ def test_attributes_that_a_program_changes_in_place_are_exported() -> None:
 
 
 def test_replaced_attributes_do_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One thread looks while another one replaces them."""
+    """One thread reads the attributes of an event while another one replaces them."""
     [event] = span_with_event().events
     hidden = BoundedAttributes(attributes={"shop.order.id": "***"})
 

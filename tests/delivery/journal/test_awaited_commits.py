@@ -54,7 +54,7 @@ async def test_tasks_share_a_sync(disk: Disk, awaited: AwaitedCommits) -> None:
 
 @pytest.mark.anyio
 async def test_tasks_are_woken_a_few_at_a_time(disk: Disk, awaited: AwaitedCommits) -> None:
-    """Other tasks have their turn in between."""
+    """Other tasks of the event loop have their turn in between."""
     woken: list[int] = []
 
     async def wait(number: int) -> None:
@@ -87,7 +87,7 @@ async def test_tasks_share_syncs_with_threads(disk: Disk, awaited: AwaitedCommit
 
 @pytest.mark.anyio
 async def test_failure_is_reported_to_all_who_share_the_sync(disk: Disk, awaited: AwaitedCommits) -> None:
-    """Those of other syncs have none."""
+    """The syncs before and after the one that failed report no failure."""
     async with busy(disk, awaited) as first:
         others = [awaited.begin(disk.append()) for _ in range(3)]
     assert await first is None

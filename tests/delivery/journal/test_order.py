@@ -81,7 +81,7 @@ def test_cursor_beyond_the_newest_record_does_not_count(tmp_path: Path, caplog: 
 
 
 def test_damage_at_the_end_is_counted_by_the_lengths_of_frames(tmp_path: Path) -> None:
-    """There is no later record whose sequence would tell it."""
+    """No later record is there, whose sequence would tell how many are missing."""
     write(tmp_path, records(30)).close()
     path = segments(tmp_path)[-1][1]
     content = path.read_bytes()

@@ -204,7 +204,7 @@ def test_closed_journal_accepts_no_record_and_can_be_read(journal: Journal) -> N
 
 
 def test_threads_append_while_another_reads(journal: Journal) -> None:
-    """Each record comes once, and those of one thread in order."""
+    """Each record is read once, and those of one thread in order."""
 
     def append(name: int) -> None:
         for number in range(200):

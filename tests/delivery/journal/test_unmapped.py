@@ -20,7 +20,7 @@ from heliograph.settings import OutboxWrite
 
 @pytest.mark.parametrize("durable", [False, True])
 def test_files_are_the_same_with_and_without_a_map(tmp_path: Path, durable: bool) -> None:
-    """All readers read both."""
+    """The files are equal byte by byte, so every reader reads both."""
     contents = []
     for mapped in (True, False):
         folder = tmp_path / str(mapped)

@@ -40,7 +40,7 @@ def written(folder: Path) -> list[bytes]:
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
-    """The umask changes nothing."""
+    """The modes of segments and cursor are 0600, whatever the umask."""
     before = os.umask(0)
     try:
         write(tmp_path, records(3)).close()

@@ -18,7 +18,7 @@ from threads import join
 
 
 def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
-    """One process at a time can lock it."""
+    """One process at a time can lock a folder, and then delete it."""
     box = OutboxDirectory(tmp_path / "box", max_bytes=100)
     lock = box.create_folder()
     assert list(box.lock_orphans()) == []
@@ -75,7 +75,7 @@ def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:
 
 
 def test_only_the_owner_can_read_folders(tmp_path: Path) -> None:
-    """The modes are 0700 and 0600."""
+    """The outbox and its folders have the mode 0700, and the files 0600."""
     box = OutboxDirectory(tmp_path / "a" / "box", max_bytes=100)
     lock = box.create_folder()
 
@@ -86,7 +86,7 @@ def test_only_the_owner_can_read_folders(tmp_path: Path) -> None:
 
 
 def test_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no `fcntl`."""
+    """Windows has no `fcntl`, which the locks of folders need."""
     monkeypatch.setattr(folder_lock, "fcntl", None)
 
     with pytest.raises(OutboxError, match="no file locks"):
@@ -116,7 +116,7 @@ def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: 
 
 
 def test_locked_folder_is_found_locked(tmp_path: Path) -> None:
-    """Asking does not change the lock."""
+    """To ask if a folder is locked does not change its lock."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     lock = box.create_folder()
 
@@ -128,7 +128,7 @@ def test_locked_folder_is_found_locked(tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_found_in_folders_and_outside(tmp_path: Path) -> None:
-    """Those of folders that exist, and of folders that were deleted."""
+    """Folders that exist and folders that were deleted may have left damaged files."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
     for folder in (tmp_path / "1-abcdef01" / "damaged", tmp_path / "damaged" / "2-abcdef01"):
         folder.mkdir(parents=True)
@@ -155,7 +155,7 @@ def test_folder_without_a_lock_file_is_an_orphan_if_it_has_segments(tmp_path: Pa
 def test_folder_whose_lock_file_cannot_be_created_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The others are adopted."""
+    """The folder is passed over, and the others are adopted."""
     without, other = sorted([make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")])
     (without / "lock").unlink()
     real = folder_lock.open_file

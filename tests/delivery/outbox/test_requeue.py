@@ -91,7 +91,7 @@ def test_letters_stay_if_the_outbox_has_no_room_for_all_of_them(tmp_path: Path) 
 
 
 def test_nothing_is_requeued_in_a_full_outbox(tmp_path: Path) -> None:
-    """Nothing needs no room."""
+    """To requeue no letters needs no room, and is no error."""
     requeue(with_letters(tmp_path, b"a", max_bytes=1), [])
 
 

@@ -87,7 +87,7 @@ def test_age_is_the_one_of_the_oldest_record(tmp_path: Path) -> None:
 
 
 def test_damage_is_not_touched(tmp_path: Path) -> None:
-    """Whoever sends the folder saves it."""
+    """To look at an outbox changes no file. Whoever sends the folder saves the damaged bytes."""
     folder = make_orphan(tmp_path, "one", "two")
     [(_, path)] = segments(folder)
     path.write_bytes(path.read_bytes().replace(b"one", b"onE"))
@@ -118,7 +118,7 @@ def test_folder_that_is_deleted_meanwhile_is_missing(tmp_path: Path, monkeypatch
 
 
 def test_dead_letters_and_damaged_files_are_counted(tmp_path: Path) -> None:
-    """Each of them is a reason to look."""
+    """An outbox with one of either is not clean: it is a reason to look."""
     dead, damaged = (OutboxDirectory(tmp_path / name, max_bytes=1000) for name in ("dead", "damaged"))
     entry = Entry(0, Scope(scope=b""), b"")
     dead.dead_letters.put(Header(resource=b""), entry, reason="bad_data", message="")

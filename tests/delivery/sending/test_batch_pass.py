@@ -35,7 +35,7 @@ def test_cursor_that_cannot_be_written_does_not_stop_the_sending(
 
 
 def test_halves_are_sent_in_order(tmp_path: Path) -> None:
-    """Each is acknowledged before the next is sent."""
+    """The first half is acknowledged before the second is sent."""
     acknowledged: list[int] = []
 
     def verdict_on(records: list[str]) -> Verdict:

@@ -27,7 +27,7 @@ def test_at_least_one_byte_is_allowed() -> None:
 
 
 def test_it_grows_slowly_up_to_the_first_size() -> None:
-    """By a sixteenth, and by 64 bytes if it is small."""
+    """The size grows by a sixteenth, and by 64 bytes if it is small."""
     size = BatchSize(3210)
     size.shrink(entries(20))
     size.grow()

@@ -31,7 +31,7 @@ def outbox(directory: Path) -> OutboxDirectory:
 
 
 def test_orphan_is_sent_and_deleted(tmp_path: Path) -> None:
-    """`after_each` is called after each batch."""
+    """The function `after_each` is called after each batch."""
     make_orphan(tmp_path, "one", "two")
     waiting = []
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:

@@ -34,7 +34,7 @@ from heliograph.semconv import OUTBOX_DAMAGED, OUTBOX_DEAD, OUTBOX_DELIVERED, OU
 
 
 def test_delivered_batch_is_acknowledged_and_counted(tmp_path: Path) -> None:
-    """Then the source is empty."""
+    """After the batch, the source is empty."""
     bench, journal = Bench(tmp_path, in_turn(DELIVERED)), journal_of("abc")
 
     assert bench.sender.send_next(journal) is Outcome.SENT

@@ -31,7 +31,7 @@ def test_acknowledged_records_are_forgotten() -> None:
 
 
 def test_record_that_was_refused_least_often_is_next() -> None:
-    """The newest of several is taken."""
+    """Of several that were refused equally often, the newest is next."""
     once, twice = (Refusal(count=count, first_at=0.0, accepted_before=0) for count in (1, 2))
 
     assert WaitingRecords().least_refused(ENTRIES).sequence == 10

@@ -220,7 +220,7 @@ def test_reading_ends_at_the_deadline(connection: TimedSocket) -> None:
 
 
 def test_writing_ends_at_the_deadline(connection: TimedSocket) -> None:
-    """The other end reads nothing."""
+    """The other end reads nothing, and the socket has no timeout of its own."""
     connection.settimeout(None)
     connection.deadline = Deadline(200)
     with pytest.raises(TimeoutError):

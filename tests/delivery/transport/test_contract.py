@@ -82,7 +82,7 @@ def test_accepted_request_arrives_unchanged(protocol: OtlpProtocol) -> None:
 
 
 def test_partial_success_has_the_number_of_rejected_records_and_the_text(protocol: OtlpProtocol) -> None:
-    """Both are as the server reports them."""
+    """The verdict has the number and the text as the server reports them."""
     verdict = send_and_get(protocol, Reply.PARTIAL)
 
     assert (verdict.action, verdict.reason, verdict.rejected) == (Action.PARTIAL, Reason.PARTIAL_SUCCESS, REJECTED)
@@ -115,7 +115,7 @@ def test_failure_has_its_verdict_and_the_servers_text(
 
 
 def test_refused_connection_is_retried(protocol: OtlpProtocol) -> None:
-    """No server listens on the port."""
+    """A port on which no server listens is a failure of the network, not of the data."""
     verdict = send(destination_of(protocol, free_port()))
 
     assert verdict.action is Action.RETRY
@@ -367,7 +367,7 @@ def test_server_is_trusted_by_its_authority_only(protocol: OtlpProtocol, certifi
 
 
 def test_client_shows_its_certificate(protocol: OtlpProtocol, certificates: Certificates) -> None:
-    """The server demands one."""
+    """A server that demands a certificate accepts the client with one, and none without."""
     with serving(protocol, certificates=certificates, wants_client_certificate=True) as server:
         with_one = send(server.destination(ca_file=certificates.ca_file, **certificates.client()))
         without = send(server.destination(ca_file=certificates.ca_file), timeout_seconds=10)

@@ -74,7 +74,7 @@ def test_words_of_less_than_four_characters_are_no_secrets() -> None:
     ],
 )
 def test_tls_is_decided_by_the_scheme_or_else_by_insecure(url: str, insecure: bool, secure: bool) -> None:
-    """As the specification says: `OTEL_EXPORTER_OTLP_INSECURE` is for targets without a scheme."""
+    """The specification says so: `OTEL_EXPORTER_OTLP_INSECURE` is for targets without a scheme."""
     assert Destination(protocol=OtlpProtocol.GRPC, url=url, insecure=insecure).secure is secure
 
 

@@ -136,7 +136,7 @@ def test_port_is_that_of_the_scheme_by_default() -> None:
 
 @given(st.text())
 def test_scheme_is_http_https_or_none(text: str) -> None:
-    """The text may be any."""
+    """Any text has one of the three, in any case of letters."""
     assert scheme_of(text) in {None, "http", "https"}
     assert scheme_of(f"HtTp://{text}") == "http"
 
@@ -225,7 +225,7 @@ def test_exceptions_from_the_proxy_are_those_of_requests(entries: list[str], hos
 
 
 def test_proxy_url_gets_a_scheme() -> None:
-    """Only HTTP proxies are supported."""
+    """A proxy without a scheme is one for HTTP, and other kinds of proxies are refused."""
     assert proxy_url("proxy:3128") == "http://proxy:3128"
     assert proxy_url("http://user:password@proxy:3128") == "http://user:password@proxy:3128"
     for value in ("https://proxy", "ftp://proxy", "socks5://proxy", "http://", "a b"):

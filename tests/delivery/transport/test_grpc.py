@@ -37,7 +37,7 @@ def to(url: str, **options: Any) -> Destination:
 
 
 def test_records_of_an_outbox_arrive_compressed_with_their_headers(tmp_path: Path) -> None:
-    """Each arrives once."""
+    """Each record arrives once."""
     with serving(OtlpProtocol.GRPC) as server:
         destination = server.destination(headers=Headers({"x-team": "a"}), gzip=True)
         with logging_to(tmp_path, "", transport=open_transport(destination)) as emit:

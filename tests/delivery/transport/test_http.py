@@ -554,7 +554,7 @@ def test_interim_responses_are_not_the_response(interim: bytes) -> None:
 
 
 def test_interim_responses_without_end_are_no_response() -> None:
-    """The records wait."""
+    """Too many interim responses are a failed connection, and the records wait."""
     with listening(lambda connection, _: connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 200)) as listener:
         verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
 
@@ -562,7 +562,7 @@ def test_interim_responses_without_end_are_no_response() -> None:
 
 
 def test_switch_of_protocols_is_no_interim_response() -> None:
-    """101 ends HTTP on the connection."""
+    """Status 101 ends HTTP on the connection, so no response follows."""
     with listening(lambda connection, _: connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")) as listener:
         verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
 

@@ -23,7 +23,7 @@ def answers(endpoint: str) -> tuple[bool, bool, bool]:
 
 
 def test_servers_of_each_protocol(tmp_path: Path) -> None:
-    """Each speaks one of the three."""
+    """A server of HTTP, of gRPC and of TLS is found to speak that alone."""
     with serving(OtlpProtocol.HTTP) as http, serving(OtlpProtocol.GRPC) as grpc:
         assert answers(f"http://127.0.0.1:{http.port}/v1/logs") == (True, False, False)
         assert answers(f"127.0.0.1:{grpc.port}") == (False, True, False)

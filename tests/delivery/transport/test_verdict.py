@@ -215,7 +215,7 @@ def test_messages_of_the_libraries_about_sizes_mean_too_large(code: str, details
     ],
 )
 def test_exhausted_quota_is_no_fault_of_the_data(details: str) -> None:
-    """All records wait."""
+    """All records wait, and none of them counts as bad."""
     verdict = verdict_from_grpc("RESOURCE_EXHAUSTED", details)
 
     assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.THROTTLED)

@@ -135,7 +135,7 @@ def test_error_is_ignored_at_import_and_raised_at_startup(set_ups: SetUps, error
 def test_startup_sets_every_provider_if_the_environment_or_an_outbox_asks_for_export(
     set_ups: SetUps, environ: dict[str, str], settings: Settings | None, signals: list[tuple[TelemetrySignal, ...]]
 ) -> None:
-    """Without either, the plugin is dormant."""
+    """Without an endpoint and an outbox, the plugin is dormant."""
     ProcessProviders(environ).set_up_at_startup(settings)
 
     assert set_ups.signals == signals

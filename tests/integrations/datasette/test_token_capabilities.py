@@ -117,7 +117,7 @@ async def test_prefix_and_checksum_are_refused_offline(deployed: Deployment, mon
 
 
 async def test_id_that_is_no_secret_is_in_telemetry(deployed: Deployment, telemetry: Telemetry) -> None:
-    """The secret is not."""
+    """Spans have the id of the token, and nothing has its secret."""
     issued = await tokens.issue(deployed.host, "alice")
     await deployed.result(issued.token)
 
@@ -137,7 +137,7 @@ async def test_label_and_last_use(deployed: Deployment) -> None:
 
 
 async def test_expiry_and_idle_expiry(deployed: Deployment) -> None:
-    """Both end a token, as ``expired``."""
+    """A token ends at its time, or after a time without use, and the result is ``expired``."""
     expiring = await tokens.issue(deployed.host, "alice", expires_after=600)
     idle = await tokens.issue(deployed.host, "alice", unused_after=300)
     results = []

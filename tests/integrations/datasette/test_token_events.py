@@ -101,7 +101,7 @@ async def test_life_of_a_token(instance, telemetry, warnings) -> None:
 
 @pytest.mark.parametrize("way", ["issue", "default handler", "named handler", "signed"])
 async def test_creation_has_one_span_and_one_event_whichever_way_it_takes(instance, telemetry, way: str) -> None:
-    """Both have the id of the token."""
+    """The span and the event have the id of the token."""
     handler = {"issue": None, "default handler": None, "named handler": "database", "signed": "signed"}[way]
     if way == "issue":
         token = (await tokens.issue(instance, "alice")).token

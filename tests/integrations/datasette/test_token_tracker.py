@@ -27,7 +27,7 @@ class Instance:
 
 
 async def test_event_is_tracked_and_a_failure_is_logged(warnings: pytest.LogCaptureFixture) -> None:
-    """The request goes on."""
+    """The request goes on, whatever happens to the event."""
     instance = Instance()
     tracker = DatasetteTracker(instance)  # type: ignore[arg-type]
 

@@ -18,5 +18,5 @@ def test_package_is_the_application() -> None:
 
 
 def test_check_is_one_of_the_project() -> None:
-    """`manage.py check` runs it."""
+    """The check is registered with Django, so that `manage.py check` runs it."""
     assert check_middleware_order in checks.registry.registry.get_checks()

@@ -228,7 +228,7 @@ def test_exception_passes_a_request_with_and_without_a_span(
 
 
 def test_no_span_of_django_where_one_records(with_spans: Telemetry) -> None:
-    """That of an instrumentation stays the only one."""
+    """The span of an instrumentation stays the only one."""
     with with_spans.tracer.start_as_current_span("of an instrumentation"):
         get("/stream")
     assert [span.name for span in with_spans.spans] == ["of an instrumentation"]

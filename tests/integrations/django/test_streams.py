@@ -49,7 +49,7 @@ def test_content_of_a_file_is_not_wrapped(tmp_path: Any) -> None:
 
 
 def test_span_of_a_whole_response_ends_at_once() -> None:
-    """Nothing of it is left to be read."""
+    """Nothing of a response that is no stream is left to be read."""
     span = Span()
     keep(HttpResponse("content", status=204), span)
 

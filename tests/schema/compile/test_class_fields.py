@@ -80,7 +80,7 @@ def test_fields_of_a_class(hint: Any) -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="pydantic 1 does not support it")
 def test_fields_of_a_model_of_pydantic_1() -> None:
-    """Pydantic 2 contains it, as `pydantic.v1`."""
+    """Pydantic 2 contains the first version, as `pydantic.v1`."""
     from pydantic.v1 import BaseModel, Field  # it warns when Python 3.14 imports it
 
     class Old(BaseModel):
@@ -105,5 +105,5 @@ def test_fields_that_are_not_wanted() -> None:
 
 
 def test_class_without_fields() -> None:
-    """A number is one."""
+    """A class such as `int` has no fields to read."""
     assert fields_of_class(int) is None

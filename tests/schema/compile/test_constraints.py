@@ -46,7 +46,7 @@ def test_constraints(metadata: Any, constraints: Constraints) -> None:
 
 
 def test_constraints_from_around() -> None:
-    """Those of the outer annotation win; every pattern holds."""
+    """A bound of the outer annotation wins; every pattern holds."""
     outer = Constraints(ge=1, patterns=("a",))
 
     assert constraints_in((msgspec.Meta(ge=5, le=9), msgspec.Meta(pattern="b")), outer) == Constraints(

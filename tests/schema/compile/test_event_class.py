@@ -55,7 +55,7 @@ def test_schema_of_a_class() -> None:
 
 
 def test_fields_whose_names_become_the_same_attribute_are_rejected() -> None:
-    """The message names both."""
+    """The message names both fields."""
     cls = make_dataclass(
         "Twice", [("firstName", str), ("first_name", str)], bases=(Event,), namespace={"name": "twice"}
     )
@@ -88,7 +88,7 @@ def rejection(cls: type) -> str:
 
 
 def test_class_without_a_name_is_rejected() -> None:
-    """The fix is a name."""
+    """The message says how to give the class a name."""
 
     @dataclass
     class Nameless(Event):

@@ -54,5 +54,5 @@ def test_names_are_close_to_the_original(text: str, cls: str, field: str) -> Non
     [(1, 1), (14, 14), (24, 24), (0, 9), (25, 9), (-1, 9), (None, 9), (True, 9), ("14", 9), (14.0, 9), ([14], 9)],
 )
 def test_a_severity_that_opentelemetry_does_not_define_is_info(number: object, severity: int) -> None:
-    """All of its numbers are kept, also those between the names."""
+    """Each of OpenTelemetry's numbers is kept, also one between the names."""
     assert severity_of(number) == severity

@@ -111,7 +111,7 @@ class Order2(Event, namespace="shop", version="2", severity=Severity.WARN):
 
 
 def test_events_with_impossible_names_are_skipped_and_reported() -> None:
-    """The others are drafted."""
+    """Each of them has a line, and the other events are drafted."""
     drafts, skipped = drafts_of_recorded(
         [recorded({}, "UPPER"), recorded({}), recorded({}, "heliograph.own"), recorded({}, "log.record")]
     )
@@ -125,7 +125,7 @@ def test_events_with_impossible_names_are_skipped_and_reported() -> None:
 
 
 def test_own_events_are_neither_drafted_nor_reported() -> None:
-    """heliograph has classes for them."""
+    """heliograph has classes for its own events."""
     assert drafts_of_recorded([recorded({}, "heliograph.token_created")]) == ([], [])
 
 

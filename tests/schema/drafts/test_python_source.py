@@ -18,7 +18,7 @@ ATTACK = '''"""\nimport os; os.abort()\n"""\\'''
 
 
 def test_the_source_looks_like_written_by_hand() -> None:
-    """Every line is pinned."""
+    """Every line of the drafted module is compared."""
     order = EventDraft(
         name="OrderPlaced",
         event_name="order-placed",

@@ -61,7 +61,7 @@ def test_the_example_is_what_a_host_emits() -> None:
 
 
 def test_queries_find_the_event() -> None:
-    """There is one for Loki, Tempo and Jaeger each."""
+    """Loki, Tempo and Jaeger have a query each."""
     (entry,) = catalogue([schema(OrderEvent)])
 
     assert [(query.where, query.text) for query in entry.queries] == [

@@ -29,7 +29,7 @@ def test_an_exporter_is_a_pure_function(name: str) -> None:
 
 
 def test_each_event_has_a_file_of_json_schema() -> None:
-    """Named after its event name and version."""
+    """A file is named after its event name and version."""
     files = EXPORTERS["json-schema"](schemas(OrderEvent, BanEvent))
 
     assert set(files) == {"shop.order@1.schema.json", "shop.ban.schema.json"}
@@ -43,7 +43,7 @@ def versions(*names: str) -> list[EventSchema]:
 
 
 def test_a_version_cannot_name_another_folder() -> None:
-    """A slash in it is encoded."""
+    """A slash in a version is encoded in the name of the file."""
     assert set(EXPORTERS["json-schema"](versions("../../1"))) == {"shop.odd@..%2F..%2F1.schema.json"}
 
 

@@ -36,7 +36,7 @@ def test_the_page_is_self_contained() -> None:
 
 
 def test_a_page_without_events_says_so() -> None:
-    """There is a sentence, and no empty list."""
+    """The page has a sentence in place of an empty list."""
     assert "There are no events." in html([])["index.html"]
 
 

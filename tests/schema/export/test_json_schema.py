@@ -181,7 +181,7 @@ def test_the_core_events_of_datasette_are_exported() -> None:
 
 
 def test_the_document_has_everything_that_the_class_declares() -> None:
-    """Every key is pinned."""
+    """Every key of the document is compared."""
 
     @dataclass
     class OrderEvent(

@@ -49,7 +49,7 @@ def test_the_meta_schema_is_a_json_schema() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["title"])
 def test_exported_documents_keep_it(document: Any) -> None:
-    """Each keyword is in it, with a value that it allows."""
+    """Each keyword of a document is in the vocabulary, with a value that it allows."""
     assert set(keywords_of(document)) <= KEYWORDS.keys()
     assert problems(document) == []
 

@@ -26,7 +26,7 @@ def test_the_page_has_every_event() -> None:
 
 
 def test_a_page_without_events_has_a_title() -> None:
-    """The page has nothing else."""
+    """A page that lists no events begins with the same heading."""
     assert markdown([])["events.md"].startswith("# Events\n")
 
 

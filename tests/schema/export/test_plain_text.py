@@ -41,5 +41,5 @@ def test_text_of_a_deprecated_event_without_properties() -> None:
 
 @given(TEXTS | st.just(ATTACK) | st.just("a\n\nAttributes\n\n  b") | st.just("a\rAttributes\x85b"))
 def test_no_text_of_a_class_makes_a_line_of_its_own(text: str) -> None:
-    """None is taken for a heading of the page."""
+    """No text of a class is taken for a heading of the page."""
     assert text_of(schema_with(text, version="1")).splitlines().count("Attributes") == 1

@@ -119,7 +119,7 @@ def test_examples_are_values_as_they_are_exported(hint: Any, examples: list[obje
 
 
 def test_text_without_an_example_gets_one_of_its_type() -> None:
-    """Some types have none that can be made."""
+    """A type for which no text can be made has no example."""
     made = definition_of(Annotated[str, msgspec.Meta(min_length=3, max_length=4)])["examples"]
 
     assert [3 <= len(each) <= 4 for each in made] == [True]
@@ -134,7 +134,7 @@ def test_deprecation_says_why() -> None:
 
 
 def test_unit_and_privacy_are_annotations() -> None:
-    """Empty texts are left out."""
+    """A declaration that is empty is left out."""
     hint = Annotated[int, Attribute(unit="s", privacy=Privacy.MASK)]
 
     assert definition_of(hint)["annotations"] == {"privacy": {"action": "mask"}, "unit": "s"}

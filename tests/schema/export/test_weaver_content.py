@@ -158,7 +158,7 @@ def test_requirement_is_the_one_of_the_last_version() -> None:
 
 
 def test_conflict_names_the_first_class_that_declares_the_attribute() -> None:
-    """All others are compared with it."""
+    """All other classes are compared with that one."""
     kinds = {"First": str, "Second": int, "Third": int}
     classes = [
         make_dataclass(
@@ -174,7 +174,7 @@ def test_conflict_names_the_first_class_that_declares_the_attribute() -> None:
 
 
 def test_annotations_have_what_weaver_has_no_field_for() -> None:
-    """Keys without a declaration are omitted."""
+    """An annotation that the class does not declare is omitted."""
     ban, order = collect(schemas(OrderEvent, BanEvent)).events
 
     assert event_annotations(ban) == {"severity_number": 9}

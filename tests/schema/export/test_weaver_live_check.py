@@ -79,7 +79,7 @@ SALE = {
     ],
 )
 def test_violations_of_an_event(changes: dict[str, Any], violations: list[str]) -> None:
-    """Weaver 0.25.1 reports the same ones."""
+    """Weaver 0.25.1 reports the same violations of the same events."""
     attributes = {name: value for name, value in {**SALE, **changes}.items() if value is not None}
 
     assert CHECK.violations("shop.sale", attributes) == violations

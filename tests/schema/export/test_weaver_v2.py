@@ -99,7 +99,7 @@ def test_empty_lists_are_omitted() -> None:
     ],
 )
 def test_schema_url_ends_with_a_version(url: str | None, version: str | None, expected: str) -> None:
-    """Weaver reads the version from there."""
+    """Weaver reads the version of a registry from the end of its URL."""
     assert schema_url_of(url, version) == expected
 
 
@@ -211,7 +211,7 @@ def test_several_versions_of_an_event_have_one_contract() -> None:
 
 
 def test_event_with_two_names_is_exported_under_both() -> None:
-    """With `emit_both`, both arrive."""
+    """With `emit_both`, events of both names arrive."""
     cls = make_dataclass("Ban", [("x", int)], bases=(Event,), namespace={"name": "ban"})
     cls.__event_options__ = dataclasses.replace(
         cls.__event_options__, deprecated=Deprecated(renamed_to="app.block", emit_both=True)
@@ -224,7 +224,7 @@ def test_event_with_two_names_is_exported_under_both() -> None:
 
 
 def test_key_below_a_template_of_the_conventions_is_referred_to_by_the_template() -> None:
-    """Weaver knows the template only."""
+    """Weaver knows the template, and none of the keys below it."""
     hint = Annotated[list[str], Attribute("http.request.header.accept")]
     cls = make_dataclass("E", [("x", hint)], bases=(Event,), namespace={"name": "e"})
 

@@ -306,7 +306,7 @@ def test_two_classes_are_compared_once() -> None:
 
 
 def test_a_new_required_field_rejects_values_without_it() -> None:
-    """Older values never have it."""
+    """No older value has the field."""
     old = make_dataclass("Old", [("a", int)])
     new = make_dataclass("New", [("a", int), ("b", int)])
 

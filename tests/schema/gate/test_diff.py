@@ -65,7 +65,7 @@ def summaries(found: Iterable[Change]) -> list[tuple[str, str, set[Mode]]]:
 
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=4))
 def test_without_a_change_there_is_no_finding(hints: list[Any]) -> None:
-    """The fields may have any types."""
+    """Fields of any types are equal to themselves."""
     cls = event(**{f"x{index}": hint for index, hint in enumerate(hints)})
 
     assert changes([cls], [cls]) == []

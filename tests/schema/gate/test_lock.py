@@ -134,7 +134,7 @@ def test_a_file_that_is_not_a_lock_file_is_an_error(text: str, problem: str) -> 
 
 @pytest.mark.parametrize("values", [{"properties": 3, "type": "object"}, {"$ref": "#/$defs/gone"}, {"anyOf": [3]}])
 def test_values_that_are_not_a_json_schema_are_an_error(values: object) -> None:
-    """The error names the event."""
+    """The error names the event whose values they are."""
     document = json.loads(dumps(lock_of(schemas(OtherEvent))))
     document["events"]["shop.other"]["values"] = values
 
@@ -144,7 +144,7 @@ def test_values_that_are_not_a_json_schema_are_an_error(values: object) -> None:
 
 @given(st.text())
 def test_no_text_crashes_the_reader(text: str) -> None:
-    """The only error is `FileFormatError`."""
+    """The only exception for a text that is no lock file is `FileFormatError`."""
     with pytest.raises(FileFormatError):
         loads(text)
 
@@ -170,7 +170,7 @@ def test_a_class_whose_fields_are_unknown_is_not_locked() -> None:
 
 
 def test_announced_names_are_locked() -> None:
-    """Events and attributes may announce one."""
+    """An event and an attribute may announce a new name, which later removals are compared with."""
 
     @dataclass
     class OldEvent(Event, namespace="shop", deprecated=Deprecated(renamed_to="shop.new")):

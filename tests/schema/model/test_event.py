@@ -32,7 +32,7 @@ def field(name: str, declared: Attribute | None = None) -> FieldSchema:
 
 
 def test_schema_cannot_be_changed() -> None:
-    """Any thread may read it."""
+    """A schema is frozen, so that any thread may read it."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         schema().name = "other"  # type: ignore[misc]
 

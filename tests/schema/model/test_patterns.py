@@ -119,14 +119,14 @@ def test_node_matches_the_same_texts() -> None:
     ("pattern", "text"), [(r"^\d$", "٣"), (r"^\w$", "é"), ("^a$", "a\n"), ("(?i)^k$", "\u212a"), (r"^\s$", "\u00a0")]
 )
 def test_python_has_the_meaning_of_ecma(pattern: str, text: str) -> None:
-    """None of these texts matches, although Python alone accepts each."""
+    """ECMA's meaning accepts none of these texts, although Python alone accepts each."""
     assert re.search(pattern, text)
     assert not compile_pattern(pattern).search(text)
 
 
 @pytest.mark.parametrize("pattern", [each for each in PATTERNS if each])
 def test_a_text_is_made_for_a_pattern(pattern: str) -> None:
-    """One of the first texts matches."""
+    """One of the first texts that are tried matches."""
     assert any(compile_pattern(pattern).search(text) for text in matching_texts(pattern))
 
 

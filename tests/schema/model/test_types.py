@@ -99,7 +99,7 @@ def test_inner_types() -> None:
 
 
 def test_walk_types_ends_for_a_class_inside_of_itself() -> None:
-    """Each object is there once, in the order of the source."""
+    """Each type is there once, in the order of the source."""
     kind = recursive()
 
     assert list(walk_types(kind)) == [kind, kind.fields[0].type]

@@ -325,7 +325,7 @@ def body_of(message: str, actor: dict[str, object] | None = None, **values: obje
 
 
 def test_body_without_a_message_is_the_name() -> None:
-    """The name as written."""
+    """The body is the name as the class has written it."""
     schema = compile_schema(BanUserEvent, namespace="app")
 
     assert schema.body_text({}) == "ban-user"

@@ -217,7 +217,7 @@ def test_paths_contain_no_values(value: object) -> None:
 
 
 def test_exactly_16_violations_are_all_listed() -> None:
-    """No line counts zero others."""
+    """A list that is just full has no line that counts the others."""
     violations_16 = [Violation(ViolationKind.DATATYPE_MISMATCH, "x")] * MAX_LISTED
 
     assert "and 0 more" not in describe_violations(violations_16)

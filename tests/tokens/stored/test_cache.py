@@ -34,7 +34,7 @@ def test_nothing_is_kept_for_no_time() -> None:
 
 
 def test_secret_that_was_read_before_a_change_is_not_kept() -> None:
-    """The change may have revoked it."""
+    """The change may have revoked the token."""
     kept = SecretCache(5)
     kept.put(b"a", SECRET, 100.0, kept.generation)
     before = kept.generation

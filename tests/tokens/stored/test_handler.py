@@ -78,7 +78,7 @@ def test_bad_text_is_rejected_or_not_ours(host: TokenHost, token: str, error: ty
 
 
 def test_malformed_text_costs_no_query(host: TokenHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checksum is tested first."""
+    """The checksum is tested before the database is asked."""
     monkeypatch.setattr(host.handler, "store", None)
 
     with pytest.raises(TokenMalformed):
@@ -111,7 +111,7 @@ def test_file_contains_no_secret(host: TokenHost) -> None:
     ],
 )
 def test_argument_that_cannot_be_used_is_an_error(host: TokenHost, arguments: dict[str, object]) -> None:
-    """Nothing is created then, and the message names the argument."""
+    """No token is created, and the message names the argument."""
     with pytest.raises(ValueError, match=next(iter(arguments))):
         host.run(host.create_token(**{"actor_id": "alice", **arguments}))  # type: ignore[arg-type]
     assert host.run(tokens.tokens(host)) == []
@@ -219,7 +219,7 @@ def test_existing_token_is_verified_without_a_write(host: TokenHost, tmp_path: P
 
 
 def test_last_use_that_cannot_be_written_is_kept(host: TokenHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next attempt writes it."""
+    """The next attempt writes the use."""
     host.handler.usage.note("a", 7.0)
 
     async def fail(*_: object) -> None:

@@ -33,7 +33,7 @@ def test_database_that_ends_with_the_process_is_a_problem() -> None:
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_served_database_is_a_problem(tmp_path: Path, exists: bool) -> None:
-    """By whatever path: its tables are public by default."""
+    """The tables of a database that Datasette serves are public by default. Any path to it is recognized."""
     data = tmp_path / "data.db"
     if exists:
         data.touch()
@@ -60,7 +60,7 @@ def test_file_that_is_no_database_is_a_problem(tmp_path: Path, kind: str) -> Non
 
 
 def test_missing_directory_is_a_problem(tmp_path: Path) -> None:
-    """The message names it."""
+    """The message names the directory."""
     found = problem(tmp_path / "missing" / "tokens.db")
 
     assert found == f"token_database: the directory {tmp_path / 'missing'} does not exist, or cannot be written"

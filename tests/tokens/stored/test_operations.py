@@ -51,7 +51,7 @@ def test_repr_of_an_issued_token_does_not_contain_it(host: TokenHost) -> None:
 
 
 def test_tokens_are_listed_by_actor_and_state(host: TokenHost) -> None:
-    """The newest is the first."""
+    """The newest token is the first."""
     first = host.run(tokens.issue(host, "alice", label="first", expires_after=10)).id
     host.clock.now += 1
     second = host.run(tokens.issue(host, "alice", label="second")).id
@@ -106,7 +106,7 @@ def test_any_actor_can_revoke(host: TokenHost, actor_id: object, noted: str) -> 
 
 @pytest.mark.parametrize("label", [b"x", {"a": 1}, 7, "\udc80"])
 def test_label_is_text(host: TokenHost, label: object) -> None:
-    """Nothing is stored otherwise."""
+    """A token with another label is not stored."""
     with pytest.raises(ValueError, match=r"label must be text|surrogates not allowed"):
         host.run(tokens.issue(host, "alice", label=label))  # type: ignore[arg-type]
     assert host.run(tokens.tokens(host)) == []
@@ -167,7 +167,7 @@ def test_rotation_ends_in_any_case(host: TokenHost) -> None:
 
 
 def test_rotation_without_grace_cuts_at_once(host: TokenHost) -> None:
-    """For a token that leaked."""
+    """The old secret of a token that leaked is invalid at once, even if the clock is set back."""
     old = host.run(tokens.issue(host, "alice"))
     new = host.run(tokens.rotate(host, old.id, grace=0))
 

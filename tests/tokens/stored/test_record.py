@@ -45,7 +45,7 @@ def test_valid_token_ends_at_the_earlier_of_two_limits(
     ],
 )
 def test_token_expires(fields: dict[str, object], limit: float | None) -> None:
-    """The exception has the time."""
+    """The exception has the time at which the token expired."""
     with pytest.raises(TokenExpired) as caught:
         token(**fields).check(NOW, longest_lifetime=limit)
     assert caught.value.expired_at == 999
@@ -53,14 +53,14 @@ def test_token_expires(fields: dict[str, object], limit: float | None) -> None:
 
 
 def test_use_that_is_not_written_yet_counts() -> None:
-    """Uses are written once a minute."""
+    """Uses are written once a minute, and kept in memory until then."""
     assert token(unused_after=300).check(NOW, last_seen=700.0) is None
     with pytest.raises(TokenExpired):
         token(unused_after=300).check(NOW, last_seen=699.0)
 
 
 def test_revoked_token_is_not_called_expired() -> None:
-    """A token may be both."""
+    """A token may be both, and the revocation is what matters."""
     assert token(revoked=1.0, expires=2.0).state(NOW) == "revoked"
 
 
@@ -91,6 +91,6 @@ def test_actor_has_only_keys_with_a_value() -> None:
 
 
 def test_restrictions_are_parsed() -> None:
-    """No text means none."""
+    """A token without a text of restrictions has none."""
     assert parse_restrictions(None) is None
     assert parse_restrictions('{"a": ["vi"]}') == {"a": ["vi"]}

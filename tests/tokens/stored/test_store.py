@@ -72,7 +72,7 @@ def test_later_version_updates_the_tables(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_restrictions_that_changed_meanwhile_stay(tmp_path: Path) -> None:
-    """The caller reads them again."""
+    """The write returns False, and the caller reads the restrictions again."""
     with TokenHost(tmp_path / "tokens.db") as host:
         token_id = host.run(host.create_token("alice"))[6:18]
         tokens = host.handler.store

@@ -14,7 +14,7 @@ GOOD = "hgtok_" + "0" * 12 + "A" * 43 + "3KZXk7"
 
 
 def test_checksum_is_crc_32_in_base_62() -> None:
-    """A known token has it."""
+    """A token that was made before has the same checksum for ever."""
     assert token_text.checksum(GOOD[:-6]) == "3KZXk7"
     assert token_text.is_well_formed(GOOD)
 
@@ -60,7 +60,7 @@ def test_other_texts_are_not_well_formed(token: str) -> None:
 
 @given(position=st.integers(0, 66), character=st.characters())
 def test_change_of_one_character_is_recognized(position: int, character: str) -> None:
-    """The checksum finds every one."""
+    """The checksum finds any other character at any place."""
     changed = GOOD[:position] + character + GOOD[position + 1 :]
 
     assert token_text.is_well_formed(changed) == (changed == GOOD)

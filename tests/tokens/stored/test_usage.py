@@ -33,7 +33,7 @@ def test_latest_use_is_taken_once() -> None:
 
 
 def test_uses_that_could_not_be_written_are_kept() -> None:
-    """A newer use stays."""
+    """A newer use of the same token is not replaced by the older one."""
     usage = Usage()
     usage.note("a", 1000.0)
     taken = usage.take(1000.0)

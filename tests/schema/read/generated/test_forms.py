@@ -81,7 +81,7 @@ def test_form_of_a_common_value_is_that_of_the_slower_way(pair: tuple[Any, Any])
     ],
 )
 def test_usual_values_are_common(hint: Any, value: object) -> None:
-    """The generated function exists for them."""
+    """The generated function makes the forms of usual values."""
     assert form(read_type(hint), value) == form_of(value)
 
 
@@ -112,7 +112,7 @@ def test_items_of_a_set_are_sorted() -> None:
 
 
 def test_too_many_values_are_left_to_the_slower_way() -> None:
-    """All containers of one property share the limit."""
+    """All containers of one property share the limit of values."""
     assert form(read_type(list[list[int]]), [list(range(100))] * 100) is NOT_COMMON
 
 

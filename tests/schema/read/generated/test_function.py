@@ -117,7 +117,7 @@ def test_every_kind_of_annotation_has_a_schema(hint: Any, values: st.SearchStrat
 
 
 def test_common_events_are_read_by_the_generated_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fallback is not called."""
+    """The fallback, which reads field by field, is not called."""
 
     @dataclass
     class Inner:
@@ -367,7 +367,7 @@ def test_event_that_cannot_be_read_is_read_field_by_field() -> None:
     (Options, ({"size": 1}, {"size": 1, "color": "x"})),
 ], ids=range(6))  # fmt: skip
 def test_container_that_another_thread_changes(hint: Any, states: tuple[Any, Any]) -> None:
-    """One of its states is exported, never a mixture of them."""
+    """One of the states of the container is exported, never a mixture of them."""
     cls = event_class(hint)
     reader = EventReader(compile_schema(cls, namespace="app"))
     expected = {repr(reader.attributes(cls(state))) for state in states}

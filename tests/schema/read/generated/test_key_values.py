@@ -104,7 +104,7 @@ SCALARS = schema_of(int, float, str, bool, dt.datetime, Decimal, UUID)
 
 
 def test_sizes_of_texts_and_numbers() -> None:
-    """Each length of a varint, and more integers than are remembered."""
+    """Every length of a varint is tried, and more integers than are remembered."""
     schema = schema_of(int, str)
     reader = EventReader(schema)
     function = reader.encoding(ENCODER)
@@ -168,7 +168,7 @@ def test_classes_whose_properties_are_needed_as_attributes(cls: type) -> None:
 
 
 def test_policies_that_need_attributes() -> None:
-    """Names are removed again."""
+    """A policy that opts out of a name has to remove it from attributes, so there is no direct encoding."""
     cls = schema_of(int).event_class
     schema = compile_schema(cls, namespace="app", policy=PrivacyPolicy(opt_out=("app.shape.field_0",)))
     assert EventReader(schema).encoding(ENCODER) is None

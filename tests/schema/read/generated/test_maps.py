@@ -82,7 +82,7 @@ def test_nested_dicts_of_one_type_have_the_attributes_of_the_slower_way(value: d
     ],
 )
 def test_usual_dicts_are_common(hint: Any, value: dict[Any, Any]) -> None:
-    """The source exists for them."""
+    """The generated function flattens usual dicts."""
     assert flattened(hint, value) == by_the_slower_way(value)
 
 
