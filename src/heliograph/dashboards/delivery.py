@@ -168,8 +168,8 @@ def _losses() -> tuple[Panel, ...]:
         _by_reason(
             "Dead letters by reason",
             OUTBOX_DEAD,
-            "`bad_data`: the server rejects the record as invalid. `too_large`: it exceeds the server's limit. `internal`: the server fails "
-            "because of it.",
+            "`bad_data`: the server rejects the record as invalid. `too_large`: it exceeds the server's limit. `internal`: no request "
+            "could be made of it.",
         ),
         _by_reason(
             "Lost events by reason",

@@ -132,7 +132,7 @@ cache.
 last. From here on it survives the death of the process, since the pages belong to the system. With
 ``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for a *sync* that began after that. There is one at a time: a thread that finds none
 under way runs the next one for all who wait by then. It runs without the GIL and without a lock, so all other threads go on
-(`heliograph.delivery.journal.disk` says why ``fdatasync`` covers a memory map on Linux, and what is called elsewhere). If it fails, each
+(`heliograph.delivery.journal.sync` says why ``fdatasync`` covers a memory map on Linux, and what is called elsewhere). If it fails, each
 record that it should have covered is reported as not synced; it stays in the journal, and is sent. `Host.track_event`, and the hook in
 Datasette, do not wait in the event loop: a thread of the journal does, and the caller awaits it (`heliograph.runtime.deferred_waits`).
 

@@ -249,8 +249,8 @@ def _trace_of(context: Context) -> bytes:
     return fields
 
 
-def encode_directly(logger: object, processors: Processors) -> None:
-    """Make an `OutboxLogger` of a logger of the SDK's own class. Any other logger stays as it is."""
+def make_outbox_logger(logger: object, processors: Processors) -> None:
+    """Turn a logger of the SDK's own class into an `OutboxLogger`. Any other logger stays as it is."""
     if type(logger) is not Logger or not all(hasattr(logger, name) for name in _PRIVATE):
         return
     limits: LogRecordLimits = logger._log_record_limits  # noqa: SLF001 — see the top of this module

@@ -67,7 +67,7 @@ class CountObserver(Protocol):
         """Report an addition to a counter."""
 
     def in_flight(self, change: int) -> None:
-        """Report that so many more records are in flight, or fewer."""
+        """Report a change of the number of records in flight; it may be negative."""
 
     def ended(self, seconds: float, verdict: Verdict | None) -> None:
         """Report the time that a request took, and its verdict; `None` if it could not be made."""
@@ -94,8 +94,13 @@ class OutboxCounters:
             if self._observer is not None:
                 self._observer.counted(metric, count, reason)
 
-    def request(self, count: int, send: Callable[[], Verdict]) -> Verdict:
-        """Send a request with so many records, and report it to the observer."""
+    def observe_request(self, count: int, send: Callable[[], Verdict]) -> Verdict:
+        """Send a request, and report it to the observer.
+
+        Args:
+            count: The number of records in it.
+            send: Sends it.
+        """
         if self._observer is None:
             return send()
         verdict = None

@@ -33,7 +33,7 @@ from heliograph.delivery.encoding.requests import entry_field
 from heliograph.delivery.journal.filesystems import keeps_reserved_space
 from heliograph.delivery.journal.frames import Header
 from heliograph.delivery.journal.writer import SEGMENT_BYTES, JournalClosed
-from heliograph.delivery.logger import encode_directly
+from heliograph.delivery.logger import make_outbox_logger
 from heliograph.delivery.metrics import (
     DROPPED_OLDEST,
     MEMORY_FULL,
@@ -44,7 +44,7 @@ from heliograph.delivery.metrics import (
 )
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.processor_arguments import MAX_BYTES, check_processor_arguments
-from heliograph.delivery.self_observation import SelfObservation, is_enabled
+from heliograph.delivery.self_observation import SelfObservation, self_observation_is_enabled
 from heliograph.delivery.sending.destination_state import MAX_BATCH_BYTES, DestinationState
 from heliograph.delivery.sending.sender import Sender
 from heliograph.delivery.signals import LOGS, OutboxSignal
@@ -144,7 +144,9 @@ class OutboxProcessor:
         self._metrics = outbox_metrics_of(providers)
         # Once, and not in `_start`: a forked child must not create the same instruments again.
         self._self_observation = (
-            SelfObservation(self._destination, lambda: self.depth, meter_provider, type(self)) if is_enabled() else None
+            SelfObservation(self._destination, lambda: self.depth, meter_provider, type(self))
+            if self_observation_is_enabled()
+            else None
         )
         self._start()
         # After `outbox_metrics_of`: callbacks run in the order of registration, and the metrics of a child must be empty
@@ -321,7 +323,7 @@ class OutboxProcessor:
             return
         if self._wait_acknowledged(timeout_millis):
             # Own records come first: orphans have waited for some process anyway.
-            self._worker.send_orphans(deadline)
+            self._worker.wait_for_orphans(deadline)
         else:
             logger.warning(
                 "Not all %ss of the outbox were delivered; they stay in %s.", self._signal.word, self._outbox.directory
@@ -380,4 +382,4 @@ class OutboxLogRecordProcessor(OutboxProcessor, LogRecordProcessor):
         """
         processors = getattr(logger, "_multi_log_record_processor", None)
         if type(processors) is SynchronousMultiLogRecordProcessor and hasattr(processors, "_log_record_processors"):
-            encode_directly(logger, _ProcessorsOfProgram(processors))
+            make_outbox_logger(logger, _ProcessorsOfProgram(processors))

@@ -14,7 +14,7 @@ wire type  name                    value
 =========  ======================  =====================================================
 0          varint                  an integer, 7 bits a byte, the lowest first
 1          64-bit                  8 bytes, little-endian
-2          length-delimited        a length as a varint, then so many bytes
+2          length-delimited        a length as a varint, then that number of bytes
 3, 4       groups                  not in proto3; an error here
 5          32-bit                  4 bytes, little-endian
 =========  ======================  =====================================================

@@ -111,7 +111,7 @@ _INSTRUMENTS: Final[Mapping[str, _Instruments]] = {
 _numbers: Final = itertools.count()
 
 
-def is_enabled() -> bool:
+def self_observation_is_enabled() -> bool:
     """Return True if the environment asks for the SDK's metrics of itself."""
     return os.environ.get(VARIABLE, "").strip().lower() == "true"
 

@@ -7,7 +7,7 @@ Other threads meet the worker in four places:
 
 - They call `wake`, which rings a `Bell`. Any thread may do it at any time, and so may a signal handler in the middle of
   a `wake` of its own thread.
-- They call `wait_for` and `send_orphans`, and wait at a condition that the worker notifies after each batch and each round.
+- They call `wait_for` and `wait_for_orphans`, and wait at a condition that the worker notifies after each batch and each round.
   The condition guards no data. It only makes sure that a notification between "not done yet" and "wait" is not missed.
 - They read `orphans`, for metrics. The worker never changes the list in place: it puts a new list there. A flush calls `has_to_send`, which
   reads a set that only grows.
@@ -42,7 +42,7 @@ from heliograph.semconv import SCOPE
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
 
 MAX_OPEN_ORPHANS: Final = 16
-"""The number of orphans that are open at once. Each holds two files, and a program may open only so many."""
+"""The number of orphans that are open at once. Each holds two files, and the system limits the number of files of a program."""
 
 _POLL_SECONDS: Final = 0.2
 """The longest time that a record waits for the worker after a quiet time, if nothing wakes it."""
@@ -85,7 +85,7 @@ class Worker:
         self._bell = Bell()
         self._progress = threading.Condition()
         self.orphans: list[Orphan] = []
-        # True until a search found fewer orphans than may be open. `send_orphans` reads it from other threads.
+        # True until a search found fewer orphans than may be open. `wait_for_orphans` reads it from other threads.
         self._may_have_more_orphans = True
         self._unreadable: set[Path] = set()
         self._stuck: set[Path] = set()
@@ -114,7 +114,7 @@ class Worker:
                 self._progress.wait(deadline.remaining() / 1000)
         return True
 
-    def send_orphans(self, deadline: Deadline) -> None:
+    def wait_for_orphans(self, deadline: Deadline) -> None:
         """Wait until all orphans are sent, the server accepts no more, or the deadline passes."""
         self.wait_for(
             lambda: not (self.orphans or self._may_have_more_orphans) or not self._sender.is_ready(),
@@ -196,9 +196,9 @@ class Worker:
                 # Damage in a folder that was given up concerns records of this process. It may have been adopted before that.
                 orphan.reader.is_own = any(orphan.folder in storage.orphaned for storage in self._storages())
                 if orphan.drain(self._sender, self._send_storages_if_due):
-                    self._give_up(orphan)
+                    self._forget(orphan)
 
-    def _give_up(self, orphan: Orphan) -> None:
+    def _forget(self, orphan: Orphan) -> None:
         """Forget an orphan that was sent, or cannot be."""
         if orphan.is_stuck:
             self._stuck.add(orphan.folder)

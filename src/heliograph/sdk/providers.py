@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.trace import TracerProvider
 
-from heliograph.delivery.logger import encode_directly
+from heliograph.delivery.logger import make_outbox_logger
 from heliograph.sdk.counting_provider import CountingProvider
 from heliograph.sdk.pipelines import Pipeline
 from heliograph.sdk.processors import LogRecordProcessors, SpanProcessors
@@ -55,7 +55,7 @@ class CountingLoggerProvider(CountingProvider, LoggerProvider):
     ) -> Logger:
         """Return a logger: see `opentelemetry.sdk._logs.LoggerProvider.get_logger`."""
         logger = super().get_logger(name, version, schema_url, attributes)
-        encode_directly(logger, self._processors)
+        make_outbox_logger(logger, self._processors)
         return logger
 
     def note_pipeline(self) -> None:

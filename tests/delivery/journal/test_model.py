@@ -21,9 +21,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from delivery.journal.journals import HEADER, SCOPE_A, SCOPE_B, SMALL, read_all
 from heliograph.delivery.journal.cursor import read_cursor
 from heliograph.delivery.journal.frames import RECORD, Scope, dump_frame
-from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.segment_order import last_sequence
 from heliograph.delivery.journal.writer import JournalWriter
 from processes import in_child
 

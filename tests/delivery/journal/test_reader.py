@@ -29,9 +29,9 @@ from delivery.journal.journals import (
 from heliograph.delivery.journal.batch import LOST_SCOPE
 from heliograph.delivery.journal.cursor import read_cursor
 from heliograph.delivery.journal.frames import RECORD, Header, dump_frame, dump_scope, load_header, read_frame
-from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import SegmentReader, segment_path, segments
+from heliograph.delivery.journal.segment_order import last_sequence
 from heliograph.delivery.journal.writer import JournalWriter
 
 

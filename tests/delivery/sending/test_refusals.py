@@ -96,7 +96,7 @@ def test_server_that_fails_in_the_middle_of_a_batch(tmp_path: Path) -> None:
 
 
 def recovering(count: int) -> Callable[[list[str]], Verdict]:
-    """Return the verdicts of a server that refuses everything, until it has refused so many records alone."""
+    """Return the verdicts of a server that refuses everything, until it has refused that number of records alone."""
     alone: set[str] = set()
 
     def verdict_on(records: list[str]) -> Verdict:

@@ -170,6 +170,7 @@ class ValueEncoder:
                 fields.append(_item_headers[len(data)] + data)
             else:
                 message = self.message(item)
+                # `~` of a length is negative: `HeadersOfItems` then knows that the item is no text.
                 fields.append(_item_headers[~len(message)] + message)
         return fields
 

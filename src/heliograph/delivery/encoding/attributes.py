@@ -89,6 +89,7 @@ def put_items(
             raise NotCleanError
         else:
             message = ValueEncoder(levels).message(value)
+        # `~` of a length is negative: `HeadersOfItems` then knows that the value is no text.
         key_values.append(known.headers[~len(message)] + message)
 
 

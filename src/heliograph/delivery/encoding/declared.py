@@ -39,6 +39,7 @@ class DeclaredAttributes:
     def doubles(self, name: str) -> Callable[[float], bytes]:
         """Return the function that encodes the attribute."""
         encode = SCALAR_ENCODERS[float]
+        # `~` of a length is negative: `HeadersOfItems` then knows that the value is no text.
         header = HeadersOfKey(name)[~len(encode(0.0))]
         return lambda value: header + encode(value)
 

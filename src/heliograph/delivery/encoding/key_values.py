@@ -48,6 +48,7 @@ class KeyValues(dict[V, bytes]):
             key_value = self.headers[len(data)] + data
         else:
             message = SCALAR_ENCODERS[type(value)](value)
+            # `~` of a length is negative: `HeadersOfItems` then knows that the value is no text.
             key_value = self.headers[~len(message)] + message
         if self._keeps_values and len(key_value) <= MAX_KEPT_BYTES:
             if len(self) < MAX_KEPT_VALUES:

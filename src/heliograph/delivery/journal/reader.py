@@ -34,10 +34,10 @@ from typing import Final
 
 from heliograph.delivery.journal.batch import LOST_SCOPE, Batch, Entries, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
-from heliograph.delivery.journal.definitions import find_header, find_scope
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, count_records, next_frame
-from heliograph.delivery.journal.order import last_sequence, true_firsts
 from heliograph.delivery.journal.segment import SegmentReader, segments
+from heliograph.delivery.journal.segment_order import first_sequences_by_content, last_sequence
+from heliograph.delivery.journal.undamaged_copies import find_header, find_scope
 from heliograph.delivery.trust import UntrustedPathError, create_folder, delete_file, open_file
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE as SCOPE_NAME
@@ -96,7 +96,7 @@ class JournalReader:
         self._passed_over: set[int] = set()
         # Copies of damaged scopes, by the first sequence of their segment and their number.
         self._found_scopes: dict[tuple[int, int], Scope] = {}
-        self._firsts = {} if is_live else true_firsts(folder)
+        self._firsts = {} if is_live else first_sequences_by_content(folder)
         self.acknowledged = max(begin_after, read_cursor(folder))
         # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
         found = self._segments()

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 
 from heliograph.delivery.journal.batch import LOST_SCOPE, Entry
-from heliograph.delivery.journal.definitions import frames_beyond_damage
 from heliograph.delivery.journal.frames import RECORD, SCOPE, SegmentError
 from heliograph.delivery.journal.segment import SegmentReader
+from heliograph.delivery.journal.undamaged_copies import frames_beyond_damage
 
 
 def salvage(path: Path, descriptor: int, after: int) -> list[Entry]:

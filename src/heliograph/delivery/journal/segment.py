@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.journal.disk import SYNC_COVERS_MAPS, sync_file
 from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
     Frame,
@@ -37,11 +36,12 @@ from heliograph.delivery.journal.frames import (
     read_frame,
     read_run,
 )
+from heliograph.delivery.journal.sync import SYNC_COVERS_MAPS, sync_file
 from heliograph.delivery.signals import signal_of_folder
 from heliograph.delivery.trust import check_file, delete_file, open_file
 
 SUFFIX: Final = ".journal"
-RENAMED: Final = 10**20
+UNKNOWN_FIRST: Final = 10**20
 """Used as the first sequence of a file whose name has none. It is larger than any sequence."""
 
 _NAME: Final = re.compile(r"[0-9]{20}\.journal")
@@ -67,17 +67,17 @@ def segments(folder: Path, *, with_renamed: bool = False) -> list[tuple[int, Pat
     Args:
         folder: The folder.
         with_renamed: True to include files that somebody has given another name, at the end. Their first sequence is
-            unknown, and is given as `RENAMED`.
+            unknown, and is given as `UNKNOWN_FIRST`.
     """
     # Not `iterdir`: it costs as much as reading a batch.
     with os.scandir(folder) as entries:
         names = [each.name for each in entries if each.name.endswith(SUFFIX) and each.is_file(follow_symlinks=False)]
     found = [(_first_of(name), folder / name) for name in sorted(names)]
-    return [each for each in sorted(found) if each[0] != RENAMED or with_renamed]
+    return [each for each in sorted(found) if each[0] != UNKNOWN_FIRST or with_renamed]
 
 
 def _first_of(name: str) -> int:
-    return int(name[: -len(SUFFIX)]) if _NAME.fullmatch(name) else RENAMED
+    return int(name[: -len(SUFFIX)]) if _NAME.fullmatch(name) else UNKNOWN_FIRST
 
 
 class SegmentWriter:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.journal.awaited_commits import AwaitedCommits
-from heliograph.delivery.journal.disk import sync_folder
 from heliograph.delivery.journal.frames import (
     HEAD_BYTES,
     MAX_SCOPES,
@@ -34,6 +33,7 @@ from heliograph.delivery.journal.frames import (
 )
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError, Sync
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
+from heliograph.delivery.journal.sync import sync_folder
 from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
 from heliograph.delivery.trust import delete_file
 from heliograph.errors import OutboxFull

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.segment_order import last_sequence
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.signals import signal_of_folder
 from heliograph.errors import OutboxError

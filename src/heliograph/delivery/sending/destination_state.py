@@ -92,7 +92,9 @@ class DestinationState:
         self.refusals.note_request()
         try:
             request = to_request(header, entries)
-            return self.counts.request(len(entries), lambda: self._transport.send(request, self._timeout_seconds))
+            return self.counts.observe_request(
+                len(entries), lambda: self._transport.send(request, self._timeout_seconds)
+            )
         except Exception as error:
             # A defect, for this record or for all. Like a refusal: one record must not stop all that wait behind it.
             self.log.log(type(error).__name__, "A request could not be made.", error=error)

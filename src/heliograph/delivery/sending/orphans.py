@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.journal.order import last_sequence
 from heliograph.delivery.journal.reader import JournalReader
+from heliograph.delivery.journal.segment_order import last_sequence
 from heliograph.delivery.outbox.folder_lock import FolderLock
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.sending.sender import Outcome, Sender

@@ -56,27 +56,49 @@ class Action(enum.Enum):
 
 
 class Reason(str, enum.Enum):
-    """The reason of a verdict. The set is closed, because the values are attributes of metrics."""
+    """The reason of a verdict. The set is closed, because the values are attributes of metrics.
+
+    `_HTTP` and `_GRPC`, below, have the reason of each status code.
+    """
 
     ACCEPTED = "accepted"
+    """The server accepted all records."""
     PARTIAL_SUCCESS = "partial_success"
+    """The server accepted some records and rejected the others for good."""
     THROTTLED = "throttled"
+    """The server gets more than it, or a quota, allows."""
     UNAVAILABLE = "unavailable"
+    """The server, or a proxy before it, fails at present."""
     CONNECTION = "connection"
+    """The server cannot be reached, or the connection ended before its response."""
     TIMEOUT = "timeout"
+    """There was no response within the timeout."""
     TLS = "tls"
+    """The connection cannot be encrypted: a certificate is missing or not trusted, for example."""
     PROXY = "proxy"
+    """The proxy opened no connection to the server."""
     CANCELLED = "cancelled"
+    """The request was cancelled, by `Transport.close` or by the server."""
     TOO_LARGE = "too_large"
+    """The request is larger than the server, or `MAX_REQUEST_BYTES`, allows."""
     UNAUTHENTICATED = "unauthenticated"
+    """The server, or a proxy before it, does not accept the credentials, or there are none."""
     FORBIDDEN = "forbidden"
+    """The server knows the sender, and does not allow it to send."""
     NOT_FOUND = "not_found"
+    """The address has no OTLP receiver, or has none for this signal."""
     REDIRECT = "redirect"
+    """The server names another address. It is not used."""
     UNSUPPORTED = "unsupported"
+    """The server does not support the form of the request: its encoding, compression or protocol, or the size of its headers."""
     UNREADABLE = "unreadable"
+    """The response is not one of OTLP, so the server is probably another one."""
     BAD_DATA = "bad_data"
+    """The server says that the data is invalid."""
     REFUSED = "refused"
+    """The server refuses the request with a status that has no reason of its own."""
     INTERNAL = "internal"
+    """heliograph could not make the request: an exception was raised."""
 
 
 DEAD_REASONS: Final = (Reason.BAD_DATA, Reason.TOO_LARGE, Reason.INTERNAL)

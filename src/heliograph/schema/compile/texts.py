@@ -85,7 +85,7 @@ def _patterns(text_format: Format, constraints: Constraints) -> tuple[str, ...]:
 
 
 def base64_pattern(min_length: int | None, max_length: int | None) -> str:
-    """Return the pattern of base64 text of at least and at most so many bytes.
+    """Return the pattern of base64 text of at least `min_length` and at most `max_length` bytes.
 
     A bound on the length of the text is not enough: because of padding, texts of one length have one to three bytes in their last group.
     """

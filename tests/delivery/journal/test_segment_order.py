@@ -9,9 +9,9 @@ import pytest
 
 from delivery.journal.journals import drain, records, write
 from heliograph.delivery.journal.cursor import write_cursor
-from heliograph.delivery.journal.order import last_sequence, true_firsts
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
+from heliograph.delivery.journal.segment_order import first_sequences_by_content, last_sequence
 
 
 def swap(folder: Path) -> None:
@@ -62,7 +62,7 @@ def test_names_count_if_the_content_agrees(tmp_path: Path) -> None:
     content[200:400] = b"x" * 200
     path.write_bytes(content)
 
-    assert true_firsts(tmp_path) == {}
+    assert first_sequences_by_content(tmp_path) == {}
     reader = JournalReader(tmp_path, is_live=False)
     assert len(drain(reader)) + reader.damaged == 300
     assert reader.damaged > 0

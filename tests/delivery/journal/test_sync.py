@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from delivery.journal.journals import write
-from heliograph.delivery.journal import disk
-from heliograph.delivery.journal.disk import sync_file, sync_folder
+from heliograph.delivery.journal import sync
 from heliograph.delivery.journal.filesystems import filesystem_of
+from heliograph.delivery.journal.sync import sync_file, sync_folder
 
 
 def dirty_kib(path: Path) -> int:
@@ -59,7 +59,7 @@ def test_cache_of_the_disk_is_emptied_where_it_takes_a_call(monkeypatch: pytest.
         if code is not None:
             raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(disk, "_FULL_SYNC", 51)
+    monkeypatch.setattr(sync, "_FULL_SYNC", 51)
     monkeypatch.setattr(fcntl, "fcntl", full_sync)
     monkeypatch.setattr(os, "fdatasync", called.append, raising=False)
     if code == errno.EIO:

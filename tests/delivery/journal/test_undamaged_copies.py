@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from delivery.journal.journals import HEADER, SCOPE_A, SCOPE_B, records, write, write_as_version_1
-from heliograph.delivery.journal import definitions
-from heliograph.delivery.journal.definitions import find_header, find_scope
+from heliograph.delivery.journal import undamaged_copies
 from heliograph.delivery.journal.segment import SegmentReader, segments
+from heliograph.delivery.journal.undamaged_copies import find_header, find_scope
 
 
 def damaged_segment(folder: Path) -> SegmentReader:
@@ -66,7 +66,7 @@ def test_number_of_segments_that_are_searched_is_bounded(tmp_path: Path, monkeyp
             opened.append(path)
             super().__init__(first, path)
 
-    monkeypatch.setattr(definitions, "SegmentReader", Opened)
+    monkeypatch.setattr(undamaged_copies, "SegmentReader", Opened)
     with closing(damaged_segment(tmp_path)) as segment:
         assert find_scope(tmp_path, segment, 2) is None
 

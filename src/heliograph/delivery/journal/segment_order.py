@@ -10,12 +10,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from heliograph.delivery.journal.definitions import frames_beyond_damage
 from heliograph.delivery.journal.frames import RECORD, SegmentError
 from heliograph.delivery.journal.segment import SegmentReader, segments
+from heliograph.delivery.journal.undamaged_copies import frames_beyond_damage
 
 
-def true_firsts(folder: Path) -> dict[Path, int]:
+def first_sequences_by_content(folder: Path) -> dict[Path, int]:
     """Return the first sequence of each segment, by its content. Return an empty dict if no name contradicts the content.
 
     A segment whose first records are damaged begins later than its name says, which is no contradiction.
@@ -29,7 +29,7 @@ def true_firsts(folder: Path) -> dict[Path, int]:
 
 def last_sequence(folder: Path) -> int:
     """Return the sequence of the newest record in a folder, as far as it can be read; 0 if there is none."""
-    firsts = true_firsts(folder)
+    firsts = first_sequences_by_content(folder)
     found = sorted((firsts.get(path, first), path) for first, path in segments(folder, with_renamed=True))
     for first, path in reversed(found):
         newest = max(_sequences(first, path), default=None)
