@@ -22,6 +22,7 @@ import pytest
 from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from heliograph.hooks import plugins
+from heliograph.runtime.loop import BackgroundLoop
 from heliograph.telemetry.observers import observers
 from otlp_receiver import Receiver
 from recorder import Telemetry
@@ -109,6 +110,14 @@ def receiver() -> Iterator[Receiver]:
     """A server that keeps the telemetry that it receives."""
     with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def background() -> Iterator[BackgroundLoop]:
+    """An event loop in a thread of its own, such as that of a host."""
+    loop = BackgroundLoop()
+    yield loop
+    loop.stop()
 
 
 @pytest.fixture

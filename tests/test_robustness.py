@@ -30,7 +30,7 @@ from heliograph.telemetry import emitter
 from heliograph.telemetry.metrics import error_type
 from heliograph.values.forms import MAX_VALUES, form_of
 from scripts import python
-from threads import join
+from threads import join, no_more_threads
 
 
 @dataclass
@@ -462,19 +462,15 @@ def test_hook_whose_result_cannot_be_asked_for_its_class(telemetry, warnings):
     assert "ZeroDivisionError" in warnings.text
 
 
-def test_async_hook_without_a_thread_is_a_failure_of_the_hook(telemetry, warnings, monkeypatch):
+def test_async_hook_without_a_thread_is_a_failure_of_the_hook(telemetry, warnings):
     """The system may have too many threads, and an interpreter that exits starts none."""
-
-    def start(_: object) -> None:
-        raise RuntimeError("can't start new thread")
 
     async def nothing() -> None:
         pass
 
     with telemetry.host(Pings(nothing)) as host:
         host._background.stop()
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", start)
+        with no_more_threads():
             host.track(Ping())
         assert "can't start new thread" in warnings.text
         host.track(Ping())

@@ -1,4 +1,4 @@
-"""Wait for threads with a limit, so that one that hangs fails its test, and prints the stacks of all threads."""
+"""Threads that fail their test if they hang, and print the stacks of all threads; and a system that can start no more of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import faulthandler
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import NoReturn, TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -48,3 +51,15 @@ def result_in_time(function: Callable[[], T]) -> T:
     thread.start()
     join(thread)
     return result.result()
+
+
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """Let no thread be started while the block runs, as a system that has too many of them."""
+
+    def fail(_: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        yield

@@ -24,13 +24,6 @@ from processes import run as run_process
 
 
 @pytest.fixture
-def background() -> Iterator[BackgroundLoop]:
-    started = BackgroundLoop()
-    yield started
-    started.stop()
-
-
-@pytest.fixture
 def database(tmp_path: Path, background: BackgroundLoop) -> Iterator[Database]:
     opened = Database("events", tmp_path / "events.db", background=background)
     opened._background.call(opened.execute_write, "create table t (id integer primary key, a text)")

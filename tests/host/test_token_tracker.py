@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from heliograph.host.token_tracker import HostTracker
@@ -17,14 +15,6 @@ EVENT = TokenRevoked(token_id="id", handler="database")
 
 async def fail(_: TokenEvent) -> None:
     raise OSError("the outbox is full")
-
-
-@pytest.fixture
-def background() -> Iterator[BackgroundLoop]:
-    """The loop of a host."""
-    loop = BackgroundLoop()
-    yield loop
-    loop.stop()
 
 
 async def test_event_is_tracked_by_the_function_for_its_place(background: BackgroundLoop) -> None:

@@ -23,6 +23,7 @@ from heliograph.quarantine.store import Quarantine, to_line
 from interrupts import call_with_interrupts
 from processes import in_child
 from quarantine.test_store import RECORD
+from threads import no_more_threads
 
 THREAD = "heliograph-quarantine"
 
@@ -230,14 +231,8 @@ def test_signals_that_raise_at_any_moment_lose_no_event(store: Quarantine, monke
     assert in_child(work) == 0
 
 
-def test_event_waits_for_another_process_if_no_thread_can_be_started(
-    store: Quarantine, queue: QuarantineQueue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail)
+def test_event_waits_for_another_process_if_no_thread_can_be_started(store: Quarantine, queue: QuarantineQueue) -> None:
+    with no_more_threads():
         queue.put(record(1))
     queue.put(record(2))
     assert uids(store) == ["1", "2"]

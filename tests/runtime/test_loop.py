@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 
@@ -22,11 +22,8 @@ from threads import LIMIT_SECONDS, join
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
 
-@pytest.fixture
-def background() -> Iterator[BackgroundLoop]:
-    background = BackgroundLoop()
-    yield background
-    background.stop()
+async def seven() -> int:
+    return 7
 
 
 def job(act: Callable[[], object]) -> Callable[[], Awaitable[None]]:
@@ -103,9 +100,6 @@ def test_call_runs_beside_the_jobs(background: BackgroundLoop) -> None:
     """A job that waits does not delay a `call`."""
     release = threading.Event()
     background.submit(lambda: asyncio.to_thread(release.wait), description="a job that waits")
-
-    async def seven() -> int:
-        return 7
 
     assert background.call(seven) == 7
     release.set()
@@ -417,9 +411,6 @@ def test_stop_cancels_the_job_that_runs_and_the_next_use_starts_another_loop(bac
             cancelled.set()
             raise
 
-    async def seven() -> int:
-        return 7
-
     background.submit(endless, description="endless")
     background.submit(job(lambda: None), description="job in the queue")
     assert started.wait(LIMIT_SECONDS)
@@ -458,9 +449,6 @@ def test_loop_that_ended_by_itself_is_replaced(background: BackgroundLoop) -> No
         asyncio.get_running_loop().call_soon(sys.exit)
         return threading.current_thread()
 
-    async def seven() -> int:
-        return 7
-
     background.call(end_the_loop).join(LIMIT_SECONDS)
     assert background.call(seven) == 7
 
@@ -470,9 +458,6 @@ def test_loop_that_ended_by_itself_is_replaced(background: BackgroundLoop) -> No
 
 def test_loop_that_cannot_start_is_an_error(background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller gets the reason, and does not wait for ever; the next call tries again."""
-
-    async def seven() -> int:
-        return 7
 
     def fail(_: object) -> None:
         raise OSError("too many open files")

@@ -13,14 +13,7 @@ import pytest
 
 from heliograph.runtime.loop import BackgroundLoop
 from heliograph.runtime.once import RunOnce, _Claim
-from threads import LIMIT_SECONDS
-
-
-@pytest.fixture
-def background() -> Iterator[BackgroundLoop]:
-    background = BackgroundLoop()
-    yield background
-    background.stop()
+from threads import LIMIT_SECONDS, no_more_threads
 
 
 def once_awaiting(function: Callable[[], Awaitable[None]], background: BackgroundLoop) -> RunOnce:
@@ -321,17 +314,12 @@ class Pause:
         yield from asyncio.sleep(0).__await__()
 
 
-def test_run_ends_if_no_thread_can_await_it(background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_ends_if_no_thread_can_await_it(background: BackgroundLoop) -> None:
     """The system has too many threads. The next caller does the work again."""
     once = RunOnce(lambda: (Pause() for _ in range(1)), background)
 
-    def fail(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail)
-        with pytest.raises(RuntimeError, match="can't start new thread"):
-            once.ensure()
+    with no_more_threads(), pytest.raises(RuntimeError, match="can't start new thread"):
+        once.ensure()
     assert not once.done
 
     once.ensure()

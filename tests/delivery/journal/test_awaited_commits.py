@@ -15,6 +15,7 @@ from backends import wait_until
 from delivery.journal.disks import Disk
 from heliograph.delivery.journal.awaited_commits import AwaitedCommits
 from heliograph.delivery.journal.group_commit import NotSyncedError
+from threads import no_more_threads
 
 
 @pytest.fixture
@@ -142,14 +143,8 @@ async def test_closed_journal_has_no_thread(disk: Disk, awaited: AwaitedCommits)
 
 
 @pytest.mark.anyio
-async def test_caller_waits_itself_if_no_thread_can_be_started(
-    disk: Disk, awaited: AwaitedCommits, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", fail)
+async def test_caller_waits_itself_if_no_thread_can_be_started(disk: Disk, awaited: AwaitedCommits) -> None:
+    with no_more_threads():
         assert await awaited.begin(disk.append()) is None
     assert disk.synced == [1]
     assert await awaited.begin(disk.append()) is None
