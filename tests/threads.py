@@ -34,7 +34,7 @@ def join(*threads: threading.Thread) -> None:
 
 
 def result_in_time(function: Callable[[], T]) -> T:
-    """Return the result of a function that has to return before a longer timeout of its own. It runs in another thread.
+    """Return the function's result. It runs in a thread of its own, so that one that waits for ever, or for too long, fails its test.
 
     Raises:
         TimeoutError: It is still running after the limit. The stacks of all threads are printed.

@@ -41,7 +41,7 @@ from heliograph.semconv import (
 )
 from processes import in_child
 from recorder import Telemetry
-from threads import join
+from threads import join, result_in_time
 
 
 def points(telemetry: Telemetry) -> dict[str, dict[str, Any]]:
@@ -280,7 +280,4 @@ def test_handler_of_a_signal_may_shut_down_during_a_collection() -> None:
         with metrics._lock:
             metrics.remove(outbox)
 
-    thread = threading.Thread(target=interrupted, daemon=True)
-    thread.start()
-    thread.join(30)
-    assert not thread.is_alive()
+    result_in_time(interrupted)

@@ -355,10 +355,7 @@ def test_handler_of_a_signal_may_wake_in_the_middle_of_a_wake(tmp_path: Path) ->
 
     with logging_to(tmp_path, "", transport=RecordingTransport()) as emit:
         worker = emit.processor._worker
-        thread = threading.Thread(target=wake, daemon=True)
-        thread.start()
-        thread.join(30)
-        assert not thread.is_alive()
+        result_in_time(wake)
     assert len(nested) > 1
 
 

@@ -27,7 +27,7 @@ from heliograph.delivery.journal.segment import SegmentWriter, segment_path, seg
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from interrupts import call_with_interrupts
 from processes import in_child
-from threads import join
+from threads import join, result_in_time
 
 
 def written(folder: Path) -> list[bytes]:
@@ -576,10 +576,7 @@ def test_signals_that_raise_at_any_moment_lose_no_record(tmp_path: Path) -> None
     writer = write(tmp_path, [b"first"], segment_bytes=2**20)
     encoded = [b"%d" % number for number in range(3000)]
     returned = call_with_interrupts((partial(writer.append, SCOPE_A, each) for each in encoded), moments=30)
-    thread = threading.Thread(target=writer.close)
-    thread.start()
-    thread.join(20)
-    assert not thread.is_alive()
+    result_in_time(writer.close)
 
     reader = JournalReader(tmp_path, is_live=False)
     found = read_all(reader)
