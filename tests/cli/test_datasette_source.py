@@ -70,7 +70,7 @@ def test_options_are_those_of_datasette(folder: Path) -> None:
 
 
 def test_paths_of_a_configuration_are_absolute(folder: Path) -> None:
-    """Those of files that Datasette reads, at any depth, and of heliograph's settings. Other values are not changed."""
+    """Paths of files that Datasette reads, at any depth, and those of heliograph's settings are. Other values are not changed."""
     settings = {"outbox": "box", "quarantine": "~/aside.db", "namespace": "shop", "privacy_key": {"$file": "key.txt"}}
     config = {"plugins": {"heliograph": settings, "other": [{"a": {"$file": "a.txt"}}, {"$file": 3}]}, "title": "box"}
     (folder / "datasette.json").write_text(json.dumps(config))

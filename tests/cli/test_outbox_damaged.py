@@ -15,7 +15,7 @@ from heliograph.delivery.outbox.folders import OutboxDirectory
 
 
 def test_damaged_files_are_listed_and_deleted(tmp_path: Path) -> None:
-    """Those of folders that were sent are in `damaged/`. Nothing but a file of the list can be named."""
+    """Damaged files of folders that were sent are in `damaged/`. No file that is not listed can be named."""
     for _ in range(2):
         make_damaged_orphan(tmp_path)
     with serving() as server:

@@ -50,7 +50,7 @@ def test_commands_print_through_one_module(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [click.ClickException, click.UsageError, FileFormatError])
 def test_messages_of_errors_are_escaped(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of click's errors and of ours: they quote files and names."""
+    """The errors of click and our own quote files and names."""
 
     def fail(**_: object) -> None:
         raise kind(f"{UNPRINTABLE}\nsecond line")

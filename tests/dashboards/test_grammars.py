@@ -38,7 +38,7 @@ def asked(variables: dict[str, str], *classes: type) -> Iterator[tuple[Language,
 
 
 def test_queries_parse() -> None:
-    """Those of all dashboards, when they are opened and when something is chosen."""
+    """The queries of all dashboards have the right syntax, when they are opened and when something is chosen."""
     classes = (OrderPlaced, ShopOpened, MeasuredEvent, *forum.EVENTS)
     queries = [each for variables in (OPENED, CHOSEN) for each in asked(variables, *classes)]
 

@@ -21,7 +21,7 @@ def test_every_result_is_explained() -> None:
 
 
 def test_traces_of_every_result_can_be_chosen() -> None:
-    """At first, those of valid tokens, so that the list is not empty where all is well."""
+    """At first the result is `valid`, so that the list is not empty where all is well."""
     [choice] = [each for each in TOKENS["templating"]["list"] if each["name"] == "result"]
 
     assert choice["current"]["value"] == VALID

@@ -22,7 +22,7 @@ from heliograph.dashboards.units import RATIOS, grafana_unit
     ],
 )
 def test_units(unit: str | None, shown: str) -> None:
-    """Those that Grafana does not know stand behind the number. `m` is a metre, and not Grafana's minute."""
+    """A unit that Grafana does not know stands behind the number. `m` is a metre, and not Grafana's minute."""
     assert grafana_unit(unit) == shown
 
 

@@ -240,7 +240,7 @@ def test_signals_are_reported_each_by_itself(tmp_path: Path, telemetry: Telemetr
 
 
 def test_nothing_is_reported_without_an_outbox(telemetry: Telemetry) -> None:
-    """As in a forked child, until it has an outbox of its own."""
+    """A forked child has none either, until it makes an outbox of its own."""
     OutboxMetrics(telemetry.meter_provider.get_meter("tests"))
 
     assert points(telemetry) == {}

@@ -10,7 +10,7 @@ from heliograph.delivery.signals import BY_NAME, BY_NUMBER, LOGS, SIGNALS, TRACE
 
 
 def test_signals_differ() -> None:
-    """In their names, their numbers in segments, and the names of their folders."""
+    """Each signal has a name, a number in segments, and a form of the names of folders of its own."""
     for names in (BY_NAME, BY_NUMBER, {each.folder_suffix for each in SIGNALS}, {each.word for each in SIGNALS}):
         assert len(names) == len(SIGNALS)
 

@@ -424,7 +424,7 @@ USES = [use_a_file, delete_a_file, create_a_folder, delete_a_folder, move_a_file
 def test_folder_that_is_swapped_for_a_link_leads_nowhere(
     tmp_path: Path, use: Callable[[Path, Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the check and the use: nothing outside of the outbox is read, created, changed or deleted."""
+    """The swap comes between check and use. Nothing outside of the outbox is read, created, changed or deleted."""
     box, elsewhere = tmp_path / "box", planted(tmp_path)
     folder = box / "1-00000000"
     folder.mkdir(parents=True, mode=0o700)

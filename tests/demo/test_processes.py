@@ -40,7 +40,7 @@ def test_a_failure_has_the_last_line_of_the_errors(
 
 
 def test_the_receiver_is_not_looked_for_at_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the environment says of proxies, by a variable in upper or lower case."""
+    """A proxy of the environment, in a variable in upper or lower case, does not count."""
     monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
     monkeypatch.setenv("no_proxy", "intranet.example")
 

@@ -36,7 +36,7 @@ PAGES = [name_of(page) for page in pages() if any(is_run(block) for block in blo
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name not in RUN_ELSEWHERE])
 def test_blocks_run_as_they_are_printed(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """In an empty folder, in order, in one shell: files are written, programs run, and print what the page shows."""
+    """The blocks run in an empty folder, in order, in one shell: programs print what the page shows."""
     with Session(tmp_path) as session, PREPARATIONS.get(name, no_preparation)(session, request.getfixturevalue):
         session.run(blocks_of(REPOSITORY / name))
 

@@ -14,7 +14,7 @@ SECONDS = "30" if os.environ.get("FAULTS") == "full" else "3"
 
 
 def test_every_record_of_a_fast_stream_is_stored(tmp_path: Path) -> None:
-    """Those in requests of 512, with their span events, and those that are sent singly."""
+    """Records in requests of 512, with their span events, and records that are sent singly are all stored."""
     ran = run(
         [sys.executable, str(REPOSITORY / "benchmarks" / "receive.py"), SECONDS],
         cwd=tmp_path,

@@ -158,7 +158,7 @@ with tracer.start_as_current_span("around the end") as span:
 
 
 def test_spans_that_end_in_odd_places(tmp_path: Path, record_fault: Callable[..., Row]) -> None:
-    """In signal handlers, in forked children, in threads, in a generator that is closed, and around `sys.exit`."""
+    """Spans end in signal handlers, in forked children, in threads, in a generator that is closed, and around `sys.exit`."""
     with serving() as server:
         environment = program_environment(
             HELIOGRAPH_OUTBOX=str(tmp_path / "box"),

@@ -158,7 +158,7 @@ def test_sync_results_are_registered_at_once(telemetry: Telemetry, events: Calla
 
 @pytest.mark.parametrize("events", [lambda: one_class, one_class])
 def test_async_results_are_registered_at_startup(telemetry: Telemetry, events: Callable[[], Any]) -> None:
-    """Before the first event, in whichever thread or loop it is tracked."""
+    """The classes are registered before the first event, in whichever thread or loop it is tracked."""
     with telemetry.host(Plugin(events)) as host:
         assert host.event_classes == (PageEvent,)
     host = telemetry.host(Plugin(events))

@@ -37,7 +37,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("pool", [pool for pool in POOLS if pool != "prefork"])
 def test_tasks_of_every_kind_have_their_sender(tmp_path: Path, sent: Path, pool: str) -> None:
-    """In each pool but Celery's default, which the tests of the integration use."""
+    """Each pool is tried but Celery's default, which the tests of the integration use."""
     shutil.copytree(sent, tmp_path, dirs_exist_ok=True)
     assert_each_task_has_its_sender(tmp_path, pool)
 

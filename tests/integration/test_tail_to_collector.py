@@ -29,7 +29,7 @@ with configure(events=[Ban]) as host, acting_as({"id": "root"}):
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_events_are_printed_and_arrive(tmp_path: Path, collector: Collector, protocol: str) -> None:
-    """In both protocols, compressed. The program's flush is True, so the Collector has accepted everything."""
+    """Both protocols are forwarded, compressed. The program's flush is True, so the Collector has accepted everything."""
     service = f"forum-{uuid4()}"
     options = ("--forward", collector.otlp_http_endpoint, "--forward-grpc", collector.otlp_grpc_endpoint)
     with tailing(tmp_path, *options) as tail:

@@ -95,7 +95,7 @@ async def test_errors_are_responses(telemetry: Telemetry) -> None:
 
 
 async def test_websockets_are_refused(telemetry: Telemetry) -> None:
-    """By a response where the server has that extension, and else by closing it."""
+    """A websocket gets a response where the server has that extension, and else is closed."""
     app = App()
     async with host_with(telemetry, None) as host:
         middleware = HeliographMiddleware(app, host, required=True)

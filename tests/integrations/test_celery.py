@@ -352,7 +352,7 @@ def test_any_actor_is_sent(tasks: Tasks) -> None:
 
 
 def test_tasks_of_every_kind_have_their_sender(tmp_path: Path) -> None:
-    """In a real worker with the pool that is Celery's default."""
+    """The tasks run in a real worker with the pool that is Celery's default."""
     send_tasks(tmp_path)
     assert_each_task_has_its_sender(tmp_path, "prefork")
 

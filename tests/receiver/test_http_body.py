@@ -155,7 +155,7 @@ def test_json_reader_is_that_of_protobuf() -> None:
 
 @pytest.mark.parametrize(("limit", "what"), [("MAX_OBJECTS", "objects"), ("MAX_RECORDS", "records")])
 def test_too_many_objects_are_refused(limit: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In both encodings, whatever the size of the body, with the status of a body that is too large."""
+    """Both encodings are limited, whatever the size of the body. The status is that of a body that is too large."""
     monkeypatch.setattr(object_count, limit, 1)
     document = json.dumps(to_json_document(log_request("a", "b"))).encode()
     for body, content_type, named in [

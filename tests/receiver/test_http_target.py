@@ -105,7 +105,7 @@ def test_connection_is_used_again_until_the_target_closes_it() -> None:
     ],
 )
 def test_answer_is_that_of_the_target(answer: bytes, expected: HttpResponse) -> None:
-    """Whatever its length is given by. A redirect is not followed: credentials would go to another server."""
+    """Any way to give the length of an answer is read. A redirect is not followed: credentials would go to another server."""
     with target_of(answer) as (_, target):
         assert send(target) == expected
 

@@ -52,7 +52,7 @@ def estimated(request_class: type[OtlpRequest], body: bytes) -> int:
 
 @pytest.mark.parametrize(("signal", "request_"), RECORDS, ids=lambda each: getattr(each, "path", ""))
 def test_messages_inside_of_messages_are_counted(signal: Any, request_: OtlpRequest) -> None:
-    """In the encoded bytes; the estimate is never too low."""
+    """The encoded bytes are counted; the estimate is never too low."""
     body = request_.SerializeToString()
 
     assert counted(signal.request_class, body) == objects_in(request_) > 0

@@ -185,7 +185,7 @@ def any_values() -> st.SearchStrategy[AnyValue]:
 def test_any_telemetry_can_be_stored_and_shown(
     names: list[str], values: list[AnyValue], number: int, enum: int, identifier: bytes
 ) -> None:
-    """Whatever types, numbers and ids a sender chooses for what we read."""
+    """A sender chooses the types, numbers and ids of all that is read here."""
     pairs = [KeyValue(key=name, value=value) for name, value in zip(names, values)]
     logs = ExportLogsServiceRequest()
     resource = logs.resource_logs.add()

@@ -49,7 +49,7 @@ def test_own_port() -> None:
 
 
 def test_headers_of_one_connection_are_not_passed() -> None:
-    """Those that `Connection` names are not, either. All others are, also if there are several of a name."""
+    """Headers that `Connection` names are not, either. All others are, also if there are several of a name."""
     kept = [("Authorization", "Bearer x"), ("X-Scope-OrgID", "a"), ("X-Scope-OrgID", "b"), ("Content-Encoding", "gzip")]
     dropped = [
         ("Connection", "close, X-Hop"),

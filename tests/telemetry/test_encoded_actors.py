@@ -74,7 +74,7 @@ def from_attributes(actor_filter: ActorFilter, actor: Any) -> list[bytes]:
 @pytest.mark.parametrize("actor_filter", FILTERS.values(), ids=FILTERS)
 @given(actor=st.dictionaries(KEYS, VALUES, max_size=6))
 def test_bytes_are_those_of_the_attributes(actor_filter: ActorFilter, actor: dict[str, Any]) -> None:
-    """Whatever the setting is. An actor that is not encoded is exported as attributes."""
+    """The bytes are equal under every setting. An actor that is not encoded is exported as attributes."""
     assert encoded(actor_filter, actor) in (None, from_attributes(actor_filter, actor))
 
 

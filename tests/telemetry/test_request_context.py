@@ -91,7 +91,7 @@ def test_only_named_attributes_are_exported(telemetry: Telemetry) -> None:
 
 
 def test_outside_of_requests_there_are_none(telemetry: Telemetry) -> None:
-    """Before, after, and in a block that has an actor and no request."""
+    """An event before or after a request, or in a block that has an actor and no request, has no such attributes."""
     with host_with(telemetry) as host:
         with acting_as(Request()):
             pass

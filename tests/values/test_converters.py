@@ -60,7 +60,7 @@ def test_registered_class_has_a_form() -> None:
 
 
 def test_documented_class_keeps_its_converter() -> None:
-    """That of a class with another one beside it does not: the other may get a converter."""
+    """A class with another base beside the documented one does not: the other base may get a converter."""
 
     class Named(pathlib.PurePosixPath):
         pass

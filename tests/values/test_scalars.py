@@ -95,5 +95,5 @@ def test_texts_or_integers_that_are_their_own_forms(values: list[object], *, exp
     ],
 )
 def test_source_for_a_scalar_that_is_its_own_form(item: object, is_plain: bool) -> None:
-    """Whatever its type is. A text with characters that need a look is not one."""
+    """The source decides it for an item of any type. A text with characters that need a look is not its own form."""
     assert eval(PLAIN_SCALAR, {"item": item, "kind": type(item)}) is is_plain

@@ -74,7 +74,7 @@ def test_a_noun_agrees_with_its_number(count: int, text: str) -> None:
 
 @given(ODD_TEXT)
 def test_no_unprintable_character_remains(value: str) -> None:
-    """Only those that are kept do. A text without such characters is the same."""
+    """The characters that are kept do. A text without unprintable characters is the same."""
     escaped = escape_unprintable(value, keep="\n")
 
     assert escaped.replace("\n", "").isprintable()

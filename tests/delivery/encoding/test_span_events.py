@@ -128,7 +128,7 @@ def test_event_that_is_copied_before_anybody_looks() -> None:
 
 
 def test_attributes_that_a_program_replaces_are_exported() -> None:
-    """Nothing of the bytes is, whether it has looked before or not."""
+    """The encoded ones are not exported, whether the program has looked at them before or not."""
     hidden = {"shop.order.id": "***"}
     for looks in (False, True):
         span = span_with_event()

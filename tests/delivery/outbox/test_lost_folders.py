@@ -34,7 +34,7 @@ LOST = "was deleted, moved or changed"
 def test_records_of_a_lost_directory_are_sent(
     tmp_path: Path, lose: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Those that waited in the last segment, those that come before the loss is noticed, and those that come after it."""
+    """Records that waited in the last segment, and those that come before and after the loss is noticed, arrive."""
     box = tmp_path / "box"
     is_down = True
     with serving(lambda number, records: DOWN if is_down else OK) as server, logging_to(box, server.endpoint) as emit:

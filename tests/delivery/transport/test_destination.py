@@ -123,7 +123,7 @@ def test_headers_compare_like_the_mapping_that_they_are() -> None:
 
 
 def test_directory_of_certificates_is_trusted(tmp_path: Path) -> None:
-    """As OpenSSL reads it: OpenSSL looks each certificate up when it needs it."""
+    """OpenSSL looks each certificate of the directory up when it needs it."""
     context = http(ca_file=str(tmp_path)).tls_context()
 
     assert context.cert_store_stats()["x509_ca"] == 0

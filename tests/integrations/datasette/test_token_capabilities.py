@@ -175,7 +175,7 @@ async def test_restrictions_are_narrowed_later(deployed: Deployment) -> None:
 
 
 async def test_one_token_those_of_an_actor_and_all_are_revoked(deployed: Deployment) -> None:
-    """At once in this process, although they were in the cache."""
+    """Revoked tokens are invalid at once in this process, although they were in the cache."""
     issued = [await tokens.issue(deployed.host, name) for name in ("alice", "alice", "bob", "carol")]
     assert {await deployed.result(each.token) for each in issued} == {"valid"}
     results = []

@@ -335,7 +335,7 @@ def test_untyped_schema_uses_the_namespace_of_the_class_only_if_it_is_legal() ->
 
 
 def test_all_problems_of_a_class_are_reported_at_once() -> None:
-    """Those of the class statement, of the name, and of each field; one problem is one line."""
+    """The class statement, the name and each field may have problems; one problem is one line."""
     cls = make_dataclass(
         "Broken",
         [

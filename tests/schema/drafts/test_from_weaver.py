@@ -261,7 +261,7 @@ def test_what_a_class_cannot_express_is_skipped_and_reported(tmp_path: Path) -> 
 
 
 def test_an_event_that_cannot_be_registered_is_skipped_and_reported(tmp_path: Path) -> None:
-    """One in heliograph's namespace, and the second of two with one name and version."""
+    """An event in heliograph's namespace is, and the second of two with one name and version."""
     (tmp_path / "events.yaml").write_text(
         "events: [{name: heliograph.a}, {name: log.record}, {name: a.b}, {name: a.b, brief: again}]"
     )

@@ -56,7 +56,7 @@ def test_no_text_of_a_class_is_markup(tags_of_a_harmless_page: set[str], text: s
 
 
 def test_unprintable_characters_are_escaped() -> None:
-    """In every text of a class, those of links included. The link of an event still leads to it."""
+    """Every text of a class is escaped, those of links included. The link of an event still leads to it."""
     source = html([schema_with(UNPRINTABLE)])["index.html"]
     page = Page(source)
 

@@ -53,7 +53,7 @@ def test_no_text_of_a_class_is_markup(text: str) -> None:
 
 
 def test_unprintable_characters_are_escaped() -> None:
-    """In every text of a class; in the examples, as JSON escapes."""
+    """Every text of a class is escaped, and the texts of examples have JSON escapes."""
     page = markdown([schema_with(UNPRINTABLE)])["events.md"]
 
     assert page.replace("\n", "").isprintable()

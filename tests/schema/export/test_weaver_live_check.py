@@ -99,7 +99,7 @@ POLICIES = [PrivacyPolicy(), PrivacyPolicy(key="key"), PrivacyPolicy(opt_out=fro
 def test_a_valid_event_has_no_violation(
     pair: tuple[Any, st.SearchStrategy[Any]], privacy: Privacy | None, policy: PrivacyPolicy, data: st.DataObject
 ) -> None:
-    """For any type, privacy and setting: every attribute is in the registry, and every required one is in the event."""
+    """For any type, privacy and setting, every attribute is in the registry, and every required one is in the event."""
     hint, values = pair
     cls = make_dataclass(
         "E", [("someField", Annotated[hint, Attribute(privacy=privacy)])], bases=(Event,), namespace={"name": "e"}

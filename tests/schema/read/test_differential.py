@@ -131,7 +131,7 @@ def in_containers(hint: Any) -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.parametrize(("name", "shape"), shapes(), ids=NAMES)
 def test_each_shape_in_containers(name: str, shape: Shape) -> None:
-    """In lists, dicts, tuples and unions, too."""
+    """Lists, dicts, tuples and unions of a shape are read the same way, too."""
     hint = str if "opt-in" in name else shape.hint  # its attribute name can be used once
     hints, puts = zip(*in_containers(hint))
     reader = reader_of(*hints)

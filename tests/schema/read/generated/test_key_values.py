@@ -162,7 +162,7 @@ class Inside(Event):
 
 @pytest.mark.parametrize("cls", [WithMessage, OfAnyClass, Inside, *TOKEN_EVENTS[:1]])
 def test_classes_whose_properties_are_needed_as_attributes(cls: type) -> None:
-    """For the body, for the class by whose alias the event was made, or because two names could be the same."""
+    """The body needs them, or the class by whose alias the event was made, or two names could be the same."""
     reader = EventReader(compile_schema(cls, namespace="app"), lambda schema, _: schema)
     assert reader.encoding(ENCODER) is None
 
