@@ -71,5 +71,5 @@ def test_attribute_of_an_actors_key(key: str, name: str) -> None:
 
 
 def test_secrets_of_an_actor_have_no_attribute() -> None:
-    """No secret key of an actor has an attribute."""
+    """The table of attributes gives none of the secret keys a name under which it could be exported."""
     assert not semconv.ACTOR_SECRETS & set(semconv.ACTOR_ATTRIBUTES)

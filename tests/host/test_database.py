@@ -164,7 +164,7 @@ async def test_write_in_the_background_that_fails_is_logged(
 
 @pytest.mark.anyio
 async def test_queries_run_off_the_event_loop(database: Database) -> None:
-    """Queries run in another thread than the event loop."""
+    """A slow query does not stop the loop: its function runs in another thread."""
     thread_of_the_loop = threading.get_ident()
 
     assert await database.execute_fn(lambda _: threading.get_ident()) != thread_of_the_loop

@@ -253,7 +253,7 @@ def test_startup_hooks_run_before_the_first_verification(telemetry: Telemetry) -
 
 
 def test_startup_hooks_run_once_before_the_first_event_of_threads_and_tasks(telemetry: Telemetry) -> None:
-    """No event is emitted before they have run."""
+    """All who track at the same time wait, and no event is emitted before the hooks have run."""
     starting = Starting()
     host = telemetry.host(starting)
     barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)

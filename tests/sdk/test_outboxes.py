@@ -82,7 +82,7 @@ def test_outbox_that_cannot_be_used_is_listed_with_other_problems(wrong_environm
 
 
 def test_outbox_of_settings_in_code_is_listed_with_problems_of_the_environment(wrong_environment: Path) -> None:
-    """The settings of the environment do not count then."""
+    """With settings in code, wrong variables `HELIOGRAPH_*` do not count."""
     with pytest.raises(SettingsError) as caught:
         configure(Settings(outbox=wrong_environment))
 

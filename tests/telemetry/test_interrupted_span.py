@@ -52,7 +52,7 @@ def test_event_of_a_handler_that_interrupts_its_span(telemetry: Telemetry, warni
 
 
 def test_span_that_another_thread_has_locked_is_not_interrupted(telemetry: Telemetry) -> None:
-    """A span that another thread has locked is free in a moment."""
+    """Only the thread that holds the lock would wait for ever. For any other, the span is free in a moment."""
     found = []
     with telemetry.tracer.start_as_current_span("request") as span:
 

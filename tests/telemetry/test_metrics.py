@@ -103,7 +103,7 @@ def test_hosts_that_share_a_meter_provider_share_the_counters(
 
 
 def test_hosts_with_different_meter_providers_count_separately() -> None:
-    """Two providers share no count."""
+    """An event of one host is in the metrics of its own provider alone."""
     one, other = Telemetry(), Telemetry()
     with one.host(PLUGIN) as first, other.host(PLUGIN):
         first.track(FirstEvent())

@@ -171,7 +171,7 @@ def test_token_expires_after_its_last_second() -> None:
 
 
 def test_token_without_a_lifetime_never_expires() -> None:
-    """The actor of such a token has no `token_expires`."""
+    """A token is valid after a hundred years, and its actor has no `token_expires`."""
     clock = Clock()
     handler = SignedTokenHandler(clock)
     token = create(handler=handler)

@@ -146,7 +146,7 @@ def test_value_has_its_documented_form(value: object, form: object) -> None:
 
 
 def test_dataclass_with_a_deleted_field_keeps_the_others() -> None:
-    """A deleted field does not affect the others."""
+    """A program may have deleted a field of an object, which then has no attribute."""
     point = Point(1, 2)
     del point.x
 

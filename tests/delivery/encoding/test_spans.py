@@ -210,7 +210,7 @@ def test_trace_flags_are_written_although_the_sdk_omits_them() -> None:
 
 
 def test_trace_state_of_a_link_is_written_although_the_sdk_omits_it() -> None:
-    """`Span.Link.trace_state`: "The trace_state associated with the link"."""
+    """OTLP has a field for it: `Span.Link.trace_state`, "The trace_state associated with the link"."""
     span = ended(links=[Link(SpanContext(3, 4, True, trace_state=TraceState([("a", "b"), ("c", "d")])))])
 
     [theirs] = encode_spans([span]).resource_spans[0].scope_spans[0].spans

@@ -81,7 +81,7 @@ def test_attributes_of_groups_come_first_and_can_be_changed(tmp_path: Path) -> N
 
 
 def test_a_reference_changes_an_earlier_reference_of_a_group(tmp_path: Path) -> None:
-    """Changes by the reference of the group are kept."""
+    """The event's reference adds its own keys, and those that the group's has changed are kept."""
     found = registry(
         tmp_path,
         """

@@ -147,7 +147,7 @@ def test_value_of_a_wrong_type_is_exported(value: Any) -> None:
 
 
 def test_event_with_a_deleted_field_keeps_the_others() -> None:
-    """A deleted field does not affect the others."""
+    """A program may have deleted a field of an event, even a required one."""
     schema = compile_schema(BanUserEvent, namespace="app")
     event = BanUserEvent(user={"id": 1}, reason="spam")
     del event.user

@@ -177,7 +177,7 @@ def test_rotation_without_grace_cuts_at_once(host: TokenHost) -> None:
 
 
 def test_first_use_of_a_new_secret_has_an_effect_on_the_old_one_in_the_cache(tmp_path: Path) -> None:
-    """The old secret has its end from the first use of the new one on."""
+    """The cache learns when the old secret ends: the grace of a rotation begins with that use."""
     with TokenHost(tmp_path / "tokens.db", token_cache_seconds=60) as host:
         old = host.run(tokens.issue(host, "alice"))
         host.run(host.verify_token(old.token))

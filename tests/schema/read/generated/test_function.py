@@ -89,7 +89,7 @@ def test_both_ways_return_the_same(pairs: list[tuple[Any, Any]]) -> None:
 
 @given(annotated_values(), st.sampled_from(Privacy))
 def test_both_ways_protect_the_same(pair: tuple[Any, Any], privacy: Privacy) -> None:
-    """A protected field has the same form both ways."""
+    """Under each privacy, any value of a field is exported as the fallback exports it."""
     hint, value = pair
     cls = event_class(Annotated[hint, Attribute(privacy=privacy)])
     schema = compile_schema(cls, namespace="app", policy=POLICY)
