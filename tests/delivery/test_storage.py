@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from delivery.outboxes import encoded_record, files_in_use, folders_in, wait_for
+from heliograph.delivery import storage as storage_module
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalClosed
@@ -249,6 +251,29 @@ def test_full_disk_is_tried_again_after_a_second(
     storage.close()
 
 
+def test_disk_that_works_again_meanwhile_raises_nothing(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread notes it just after this one has found that the disk had failed."""
+    storage = storage_in(tmp_path)
+    disk.is_full = True
+    assert storage.append(SCOPE, encoded_record("memory"))
+    disk.is_full = False
+    now = time.monotonic()
+
+    def monotonic() -> float:
+        storage._failed_at = None
+        return now
+
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "monotonic", monotonic)
+        assert storage.append(SCOPE, encoded_record("one"))
+    assert storage.append(SCOPE, encoded_record("two"))
+
+    assert storage.accepted == 3
+    storage.close()
+
+
 def test_record_is_acknowledged_on_disk_and_in_memory(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +353,30 @@ def test_oldest_segments_are_dropped_and_counted(tmp_path: Path) -> None:
     assert batch is not None
     assert sum(dropped) == batch.entries[0].sequence - 1 > 0
     assert OutboxDirectory(tmp_path, max_bytes=1).space.used() <= 4 * SEGMENT_BYTES
+    storage.close()
+
+
+def test_segment_of_a_folder_that_is_given_up_meanwhile_is_dropped_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker gives the folder up while a thread makes room for the records of another signal."""
+    dropped: list[int] = []
+    storage = storage_in(tmp_path, max_bytes=10 * SEGMENT_BYTES, dropped=dropped)
+    while storage.outbox.space.used() < 3 * SEGMENT_BYTES:
+        storage.append(SCOPE, encoded_record("x", 10_000))
+    listed, reader = storage_module.segments, storage._reader
+
+    class Segments(list[tuple[int, Path]]):
+        def __getitem__(self, index: Any) -> Any:
+            storage._reader = None
+            return super().__getitem__(index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage_module, "segments", lambda folder: Segments(listed(folder)))
+        assert storage.drop_oldest()
+
+    storage._reader = reader
+    assert sum(dropped) > 0
     storage.close()
 
 

@@ -16,7 +16,8 @@ and acknowledges what they return. Threads that flush or read metrics call `last
 `RLock`, since a signal handler may come while its own thread holds it: the journal that the handler created is used then.
 Between these steps the three fields do not change, and are read without a lock. `_writer` is set last: a thread that sees a writer
 also sees the reader and the folder's lock. The journals have locks of their own.
-`_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more.
+`_failed_at` has no lock: if two threads see a failure at once, the disk is tried, or the failure is logged, once more. A thread that
+drops segments for the records of another signal (`drop_oldest`) has no lock either: it reads `_reader` once.
 
 A forked child calls `abandon` and then drops the storage: its files belong to the parent.
 """
@@ -112,7 +113,9 @@ class ResourceStorage:
             OutboxFull: The outbox has reached its maximum size. The record does not go to memory then: the limit is the
                 user's, and not the disk's.
         """
-        if self._failed_at is None or time.monotonic() - self._failed_at > _DISK_PAUSE_SECONDS:
+        # Read once: another thread sets it to `None` as soon as the disk works again.
+        failed_at = self._failed_at
+        if failed_at is None or time.monotonic() - failed_at > _DISK_PAUSE_SECONDS:
             try:
                 writer = self._writer or self._open()
                 sequence = writer.append(scope, encoded)
@@ -227,12 +230,14 @@ class ResourceStorage:
 
         The worker may be sending records of it right now. They are counted only if no server accepts them.
         """
+        # Read once: for the records of another signal, this runs in a thread that holds no lock, while the worker may `recover`.
+        reader = self._reader
         found = segments(folder)
-        if len(found) < _MIN_SEGMENTS or self._reader is None:
+        if len(found) < _MIN_SEGMENTS or reader is None:
             return False
         (_, path), (next_sequence, _) = found[:2]
         # Given up before the file is gone: else the worker could find the gap first, and count the records as damaged, too.
-        dropped = self._reader.give_up_before(next_sequence)
+        dropped = reader.give_up_before(next_sequence)
         try:
             delete_file(path, folder.parent)
         finally:

@@ -643,6 +643,37 @@ def test_segment_with_too_many_scopes_is_followed_by_another(tmp_path: Path, mon
     assert len(segments(tmp_path)) == 4
 
 
+def test_full_disk_gives_no_number_of_a_scope_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no segment can be made for one scope too many, that record is not accepted, and the others keep their scopes."""
+    monkeypatch.setattr(writer_module, "MAX_SCOPES", 2)
+    first, second, third = scopes = [Scope(scope=b"%d" % number) for number in range(3)]
+    room = [True]
+
+    def make_room(size: int) -> None:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "full")
+
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=64 * 1024, make_room=make_room)
+    writer.append(first, b"record")
+    writer.append(second, b"record")
+    room[0] = False
+    for scope in scopes[2:] * 2:
+        with pytest.raises(OSError, match="full"):
+            writer.append(scope, b"record")
+    writer.append(first, b"record")
+    room[0] = True
+    writer.append(third, b"record")
+    writer.append(first, b"record")
+    writer.close()
+    reader = JournalReader(tmp_path, is_live=False)
+    found = []
+    while batch := reader.read(max_bytes=10**9, max_records=100):
+        found += [entry.scope for entry in batch.entries]
+    reader.close()
+
+    assert found == [first, second, first, third, first]
+
+
 def test_old_segment_goes_on_if_no_new_one_can_be_made(tmp_path: Path) -> None:
     """A record that still fits into it is accepted."""
     room = [True]

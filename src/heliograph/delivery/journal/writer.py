@@ -218,9 +218,10 @@ class JournalWriter:
         needed = HEAD_BYTES + len(definition) + size
         has_no_number = scope not in self._numbers and len(self._numbers) == MAX_SCOPES
         if segment is None or segment.room < needed or has_no_number:
-            if has_no_number:
-                self._numbers = {}
             segment = self._roll(sequence, needed)
+            if has_no_number:
+                # Only now: if no segment could be made, the old one goes on, and none of its numbers may be given again.
+                self._numbers = {}
         elif segment.room - self._stretch_end < size:
             self._begin_stretch(segment)
         # The scope is not defined here yet: otherwise `append` would not have called this, or a new segment or stretch has just begun.
