@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from heliograph.delivery.protobuf import (
     UINT64_MASK,
     VARINTS,
+    FieldHeads,
     as_bytes,
     as_int64,
     count_field,
@@ -26,6 +27,7 @@ from heliograph.delivery.protobuf import (
     split_fields,
 )
 
+HEADS = FieldHeads(b"\x12")
 pack_fixed32, pack_fixed64 = struct.Struct("<BI").pack, struct.Struct("<BQ").pack
 
 
@@ -43,6 +45,13 @@ def test_table_of_varints_does_not_grow() -> None:
 
     assert len(VARINTS) == before == 2**11
     assert all(VARINTS[value] == _VarintBytes(value) for value in range(2**11))
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_head_of_a_field_is_its_tag_and_the_length(length: int) -> None:
+    """The table has the small lengths, and does not grow."""
+    assert HEADS[length] == b"\x12" + _VarintBytes(length)
+    assert len(HEADS) == 2**11
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

@@ -65,13 +65,13 @@ def test_resources_that_are_created_and_deleted_are_not_confused(tmp_path: Path)
 
 def test_cache_of_loggers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that creates loggers all the time fills no memory."""
-    monkeypatch.setattr("heliograph.delivery.storages._MAX_FOUND", 4)
+    monkeypatch.setattr("heliograph.delivery.storages._MAX_KNOWN", 4)
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
         for number in range(20):
             provider = LoggerProvider(resource=Resource({"service.name": "again"}), shutdown_on_exit=False)
             provider.add_log_record_processor(emit.processor)
             provider.get_logger("tests").emit(LogRecord(body="", attributes={"log.record.uid": str(number)}))
-            assert len(emit.processor._storages._found) <= 4
+            assert len(emit.processor._storages.known) <= 4
         assert emit.processor.force_flush(60_000)
 
     assert len(server.accepted) == 20

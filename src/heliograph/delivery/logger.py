@@ -12,7 +12,7 @@ attributes that the SDK would change, cut or drop. Then the SDK hands the record
 `OutboxLogRecordProcessor.append`, too.
 
 An `OutboxLogger` is a logger that the SDK made, with another class: so its provider knows it, and renews its resource after a fork. It
-reads these private fields of the SDK's logger: `_is_enabled`, `_log_record_limits`, `_logger_metrics`. In a release of the SDK
+reads these private fields of the SDK's logger: `_instrumentation_scope`, `_is_enabled`, `_log_record_limits`, `_logger_metrics`, `_resource`. In a release of the SDK
 that has others, loggers stay as they are. The loggers of a provider that `configure` made are `OutboxLogger` objects from the start. Of a provider
 that the program made, only heliograph's own logger becomes one (`OutboxLogRecordProcessor.prepare_logger`).
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-_PRIVATE: Final = ("_is_enabled", "_log_record_limits", "_logger_metrics")
+_PRIVATE: Final = ("_instrumentation_scope", "_is_enabled", "_log_record_limits", "_logger_metrics", "_resource")
 _UNLIMITED: Final = 2**31
 
 
@@ -150,7 +150,7 @@ class OutboxLogger(Logger):
                 time_ns() if observed_timestamp is None else observed_timestamp,
                 event_name,
             )
-            outbox.append(self.resource, self.instrumentation_scope, encoded)
+            outbox.append(self._resource, self._instrumentation_scope, encoded)
 
     @property
     def max_attributes(self) -> int:
@@ -203,7 +203,7 @@ class OutboxLogger(Logger):
             self._logger_metrics.emit_log()
             trace = _trace_of(context)
             encoded = join_fields(timestamp, common.content, key_values, trace, time_ns(), common.event_name)
-            outbox.append(self.resource, self.instrumentation_scope, encoded)
+            outbox.append(self._resource, self._instrumentation_scope, encoded)
         return True
 
     def takes_span_events(self, span: Span) -> bool:

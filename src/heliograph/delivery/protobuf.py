@@ -61,6 +61,23 @@ VARINTS: Final = _Varints({value: bytes((value,)) for value in range(_SEVEN_BITS
 VARINTS.update({value: VARINTS[value] for value in range(_CACHED_VARINTS)})
 
 
+class FieldHeads(dict[int, bytes]):
+    """The bytes before a value of some length in one field: its tag and the length, as a mapping for the same reason as `VARINTS`.
+
+    Args:
+        tag: The field's tag.
+    """
+
+    __slots__ = ("_tag",)
+
+    def __init__(self, tag: bytes) -> None:
+        super().__init__({size: tag + VARINTS[size] for size in range(_CACHED_VARINTS)})
+        self._tag = tag
+
+    def __missing__(self, size: int) -> bytes:
+        return self._tag + VARINTS[size]
+
+
 def fixed_field(pack: Callable[[int, int], bytes], tag: int, value: int | None) -> bytes:
     """Return a field of four or eight bytes. It is empty for zero, `None` and whatever does not fit.
 

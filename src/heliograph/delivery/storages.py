@@ -8,7 +8,7 @@ Any thread may call any method at any time, and so may a signal handler in the m
 - `_lock` guards `_by_header` (adding a storage) and `is_closed`. Both change under it, so no storage is created after `close` has
   begun. It is an `RLock`, because its own thread may hold it when a signal arrives. `_by_header` is read without it, always through a
   copy (`all`).
-- `_found` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to find a storage twice.
+- `known` is a cache. Single dict operations are atomic in CPython, and the worst of a race is to find a storage twice.
 - `_found_nothing_to_drop_at` may be read by two threads at once. Then both look for space.
 """
 
@@ -30,7 +30,7 @@ from heliograph.delivery.journal.writer import JournalClosed
 from heliograph.delivery.signals import LOGS, OutboxSignal
 from heliograph.delivery.storage import ResourceStorage
 
-_MAX_FOUND: Final = 1024
+_MAX_KNOWN: Final = 1024
 """The size at which the cache is emptied: a program may create loggers or resources all the time."""
 _DROP_PAUSE_SECONDS: Final = 1.0
 """The shortest time between two attempts to drop records of other signals, after one that found none."""
@@ -68,6 +68,7 @@ class Storages:
         signal: The signal of the records.
         directory: The directory of the outbox.
         is_closed: True if no storage is created any more.
+        known: The storages of the loggers and tracers of late, by the ids of resource and scope. `find` adds to it.
     """
 
     def __init__(self, signal: OutboxSignal, directory: Path, create: Callable[[Header], ResourceStorage]) -> None:
@@ -75,7 +76,7 @@ class Storages:
         self.signal, self.directory, self._create = signal, directory, create
         self._lock = threading.RLock()
         self._by_header: dict[Header, ResourceStorage] = {}
-        self._found: dict[tuple[int, int], ScopedStorage] = {}
+        self.known: dict[tuple[int, int], ScopedStorage] = {}
         self._found_nothing_to_drop_at = float("-inf")
         key = id(self)
         _all[key] = ref(self, lambda _: _all.pop(key, None))
@@ -92,8 +93,8 @@ class Storages:
             JournalClosed: The resource has no storage, and none is created any more.
         """
         # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
-        # the cached entry keeps both alive.
-        found = self._found.get((id(resource), id(instrumentation_scope)))
+        # the known storage keeps both alive.
+        found = self.known.get((id(resource), id(instrumentation_scope)))
         return self._add(resource, instrumentation_scope) if found is None else found
 
     def _add(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> ScopedStorage:
@@ -106,9 +107,9 @@ class Storages:
         found = ScopedStorage(
             resource, instrumentation_scope, self._storage_of(encode_header(resource, self.signal)), scope
         )
-        if len(self._found) >= _MAX_FOUND:
-            self._found.clear()
-        self._found[id(resource), id(instrumentation_scope)] = found
+        if len(self.known) >= _MAX_KNOWN:
+            self.known.clear()
+        self.known[id(resource), id(instrumentation_scope)] = found
         return found
 
     def _storage_of(self, header: Header) -> ResourceStorage:
@@ -145,7 +146,7 @@ class Storages:
         """Close the inherited files, in the child of a fork, and forget the storages: they belong to the parent."""
         for storage in self.all():
             storage.abandon()
-        self._by_header, self._found = {}, {}
+        self._by_header, self.known = {}, {}
         # A thread that does not exist in the child may hold the old lock.
         self._lock = threading.RLock()
 

@@ -174,8 +174,7 @@ class Emitter:
         context = get_current()
         if encoded is not None and not self._emit_encoded(encoded, attributes, uid, timestamp, context):
             encoded, attributes = None, self._unencoded(reader, event, actor if is_actor_encoded else None, attributes)
-        self._add_standard(reader, attributes, uid)
-        self._emit_signals(reader, attributes, timestamp, context, encoded)
+        self._emit_signals(reader, attributes, uid, timestamp, context, encoded)
         if observers and encoded is None:
             self._show(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
@@ -223,8 +222,7 @@ class Emitter:
         if actor is not None:
             self._actor.put(attributes, actor)
         self._context.put(attributes, renamed)
-        self._add_standard(renamed, attributes, self._new_uid(timestamp))
-        self._emit_signals(renamed, attributes, timestamp, get_current())
+        self._emit_signals(renamed, attributes, self._new_uid(timestamp), timestamp, get_current())
 
     def replay(self, reader: EventReader, record: InvalidRecord, attributes: Attributes) -> None:
         """Emit an event from the quarantine, with its first id, time and actor, in the context of its span.
@@ -238,29 +236,30 @@ class Emitter:
         merge_attributes(attributes, record.actor)
         # Context(), not the current one: the span of the record is the only context that belongs to the event.
         context = set_span_in_context(NonRecordingSpan(record.span), Context())
-        self._add_standard(reader, attributes, record.uid)
-        self._emit_signals(reader, attributes, record.time_unix_nano, context)
+        self._emit_signals(reader, attributes, record.uid, record.time_unix_nano, context)
 
-    def _add_standard(self, reader: EventReader, attributes: Attributes, uid: str) -> None:
-        """Add the attributes that events of every class have."""
-        attributes[_UID] = uid
-        if reader.schema.version is not None:
-            attributes[_VERSION] = reader.schema.version
-
-    def _emit_signals(
+    def _emit_signals(  # noqa: PLR0917 — called for each event
         self,
         reader: EventReader,
         attributes: Attributes,
+        uid: str,
         timestamp: int,
         context: Context,
         encoded: Encoded | None = None,
     ) -> None:
-        """Emit an event to each signal. If its log record is encoded, that was emitted before; the attributes lack its properties."""
+        """Emit an event to each signal, with the attributes that events of every class have. They are added to the others.
+
+        If its log record is encoded, that was emitted before, with all attributes: nobody needs `attributes`.
+        """
         schema = reader.schema
-        if self._emits_log and encoded is None:
-            self._emit_log(reader, attributes, timestamp, context)
+        if encoded is None:
+            attributes[_UID] = uid
+            if schema.version is not None:
+                attributes[_VERSION] = schema.version
+            if self._emits_log:
+                self._emit_log(reader, attributes, timestamp, context)
         if self._trace_emitter.is_enabled:
-            self._trace_emitter.emit(schema.event_name, attributes, timestamp, context, encoded)
+            self._trace_emitter.emit(schema.event_name, attributes, uid, timestamp, context, encoded)
         self._metrics.events.add(schema.event_name)
         if reader.coverage.count(timestamp):
             seen = attributes if encoded is None else dict.fromkeys(encoded[0].key_values.names(encoded[2]))

@@ -71,43 +71,47 @@ class EncodedActors:
         """Append the exported part of an actor. Return False, and append nothing, if it has to be exported as attributes."""
         if type(actor) is not dict:
             return False
+        before = len(key_values)
         try:
             # The actor is copied, because another thread may change it meanwhile.
-            found = self._encode(actor.copy())
+            is_encoded = self._encode(key_values, actor.copy())
         except ValueError:
             # There are lone surrogates, or attributes that have to be together with those of the whole event.
-            return False
-        if found is None:
-            return False
-        key_values += found
-        return True
+            is_encoded = False
+        if not is_encoded:
+            del key_values[before:]
+        return is_encoded
 
-    def _encode(self, actor: dict[object, object]) -> list[bytes] | None:
-        known: list[bytes] = []
+    def _encode(self, key_values: list[bytes], actor: dict[object, object]) -> bool:
+        """Append the exported part of an actor. Return False if it has to be exported as attributes: some may be appended then."""
+        # As `ActorFilter` puts them: first those with an attribute of their own.
         others: list[bytes] = []
         keys = self._keys
         for key, value in actor.items():
             # The class first: the look-up would call a key's own __hash__ and __eq__.
             found = keys[key] if type(key) is str else None
             if found is None:
-                return None
+                return False
             is_known, texts, booleans, integers = found
             kind = type(value)
             if kind is str and texts is not None:
                 data = value.encode()  # type: ignore[attr-defined]
-                (known if is_known else others).append(texts[len(data)] + data)
+                (key_values if is_known else others).append(texts[len(data)] + data)
             elif is_known:
-                self._put_known(known, key, value)  # type: ignore[arg-type]
+                self._put_known(key_values, key, value)  # type: ignore[arg-type]
             elif kind is bool and texts is not None:
                 others.append(booleans[value])  # type: ignore[index]
             elif kind is int and texts is not None and INT64_MIN <= value <= INT64_MAX:  # type: ignore[operator]
                 others.append(integers[value])  # type: ignore[index]
             elif found is not _NOT_EXPORTED:
-                return None
-        if len(others) >= MAX_KEYS:
-            return None
-        self._put_credential(others, actor)
-        return known + others
+                return False
+        if others:
+            if len(others) >= MAX_KEYS:
+                return False
+            key_values += others
+        if TOKEN_ID_KEY in actor:
+            self._put_credential(key_values, actor)
+        return True
 
     def _put_known(self, key_values: list[bytes], key: str, value: object) -> None:
         attributes: Attributes = {}
@@ -115,7 +119,6 @@ class EncodedActors:
         self._encoder.put(key_values, attributes)
 
     def _put_credential(self, key_values: list[bytes], actor: dict[object, object]) -> None:
-        if actor.get(TOKEN_ID_KEY) is not None:
-            attributes: Attributes = {}
-            self._filter.put_credential(attributes, actor[TOKEN_ID_KEY], actor.get("token"))
-            self._encoder.put(key_values, attributes)
+        attributes: Attributes = {}
+        self._filter.put_credential(attributes, actor[TOKEN_ID_KEY], actor.get("token"))
+        self._encoder.put(key_values, attributes)

@@ -67,14 +67,21 @@ class TraceEmitter:
         self._has_bridge = has_bridge(logger)
         self._has_records = True
 
-    def emit(
-        self, event_name: str, attributes: Attributes, timestamp: int, context: Context, encoded: Encoded | None
+    def emit(  # noqa: PLR0917 — called for each event
+        self,
+        event_name: str,
+        attributes: Attributes,
+        uid: str,
+        timestamp: int,
+        context: Context,
+        encoded: Encoded | None,
     ) -> None:
         """Emit an event. A failure of a provider is reported, and raises nothing.
 
         Args:
             event_name: Its name on the wire.
-            attributes: Its attributes; without its properties if the event is encoded.
+            attributes: Its attributes; not all of them if the event is encoded.
+            uid: Its unique id.
             timestamp: Its time in nanoseconds.
             context: The context with the current span.
             encoded: The event as bytes, after its log record was emitted; `None` if it is not encoded.
@@ -92,7 +99,7 @@ class TraceEmitter:
                     return
                 # Without a log record, nothing else would have the attributes.
                 if self._emits_reference and self._has_records:
-                    attributes = {_UID: attributes[_UID]}
+                    attributes = {_UID: uid}
                 # A copy: the log record may share the attributes, and must not have the name as an attribute.
                 attributes = {**attributes, _EVENT_NAME: event_name}
                 limits = self._limits_of_span_events(span)

@@ -25,9 +25,12 @@ from typing import Final, TypeAlias, Union
 from heliograph.delivery.encoding.any_value import ATTRIBUTE_LEVELS, BODY_LEVELS
 from heliograph.delivery.encoding.attributes import attribute_fields
 from heliograph.delivery.encoding.text import text_field
-from heliograph.delivery.protobuf import VARINTS
+from heliograph.delivery.protobuf import VARINTS, FieldHeads
 
 Buffer: TypeAlias = Union[bytes, memoryview]
+
+ENTRY_HEADS: Final = FieldHeads(b"\x12")
+"""The bytes that make an encoded log record or span an entry (`entry_field`), by its length."""
 
 # Resource
 _RESOURCE_ATTRIBUTES: Final = b"\x0a"
@@ -40,7 +43,6 @@ _OF_RESOURCE: Final = b"\x0a"
 _RESOURCE: Final = b"\x0a"
 _OF_SCOPE: Final = b"\x12"
 _SCOPE: Final = b"\x0a"
-_ENTRY: Final = b"\x12"
 _SCHEMA_URL: Final = b"\x1a"
 
 
@@ -60,7 +62,7 @@ def entry_field(message: bytes) -> bytes:
 
     Journals store entries in this form, so that a request is only joined, and no entry is copied or encoded twice.
     """
-    return _ENTRY + VARINTS[len(message)] + message
+    return ENTRY_HEADS[len(message)] + message
 
 
 def join_request(

@@ -52,6 +52,9 @@ _CHECKSUM: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<IIQBH")
 # The part of the head that the CRC covers.
 _CHECKED: Final = struct.Struct("<QBH")
+_pack_checked: Final = _CHECKED.pack
+_pack_length: Final = _LENGTH.pack
+_pack_checksum: Final = _CHECKSUM.pack
 _CHECKED_OFFSET: Final = _HEAD.size - _CHECKED.size
 _MIN_PAYLOAD_BYTES: Final = struct.calcsize("<BH")
 _PAYLOAD_OFFSET: Final = _HEAD.size - _MIN_PAYLOAD_BYTES
@@ -203,8 +206,8 @@ def _load_pair(content: bytes) -> tuple[str, bytes]:
 def dump_frame(sequence: int, kind: int, scope_number: int, content: bytes) -> tuple[bytes, bytes]:
     """Return the bytes of a frame's length, which must be written last, and all bytes that follow the length."""
     # One checksum of all, although it copies the content: a second call for the head takes longer.
-    checked = _CHECKED.pack(sequence, kind, scope_number) + content
-    return _LENGTH.pack(_MIN_PAYLOAD_BYTES + len(content)), _CHECKSUM.pack(crc32(checked)) + checked
+    checked = _pack_checked(sequence, kind, scope_number) + content
+    return _pack_length(_MIN_PAYLOAD_BYTES + len(content)), _pack_checksum(crc32(checked)) + checked
 
 
 def read_frame(buffer: bytes, offset: int) -> Frame | None:

@@ -134,13 +134,13 @@ class SegmentWriter:
         The length is written last: a reader, or the next process, sees the whole frame or no frame.
         """
         length, rest = dump_frame(sequence, kind, scope_number, content)
-        start = self._position + _LENGTH_BYTES
+        position, written = self._position, self._map
+        start = position + _LENGTH_BYTES
         end = start + len(rest)
-        size = end - self._position
-        self._map[start:end] = rest
+        written[start:end] = rest
         # Nothing is called from here on: Python would run the handlers of signals after a call, and one may raise.
-        self._map[self._position : start] = length
-        self.room -= size
+        written[position:start] = length
+        self.room -= end - position
         self._position = end
 
     def ends_blank(self) -> bool:

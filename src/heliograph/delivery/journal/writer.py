@@ -93,7 +93,7 @@ class JournalWriter:
         self._segment_type = SegmentWriter if mapped else UnmappedSegmentWriter
         self._make_room = make_room
         self._lock = threading.RLock()
-        self._appender = 0
+        self._is_appending = False
         self._segment: SegmentWriter | None = None
         # Full segments that are not synced yet; the number of segments so far; and how many of their names are synced.
         self._full: list[SegmentWriter] = []
@@ -125,14 +125,15 @@ class JournalWriter:
         """
         # Most threads wait here and not at the lock: each that is woken there would hold it while it waits for the GIL, and the
         # others behind it (a convoy). This way a thread gives the GIL away until nobody appends.
-        while appender := self._appender:
-            if appender == threading.get_ident():
+        while self._is_appending:
+            # Only this thread can have begun it, then. `threading.Condition` relies on the same method.
+            if self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
                 raise JournalBusy
             time.sleep(0)
         # A `with` statement, because an interrupt between `acquire` and `try` would keep the lock for ever.
         with self._lock:
             try:
-                self._appender = threading.get_ident()
+                self._is_appending = True
                 sequence = self.last_sequence + 1
                 segment, number = self._segment, self._scopes.get(scope)
                 size = HEAD_BYTES + len(encoded)
@@ -151,7 +152,7 @@ class JournalWriter:
                         self.last_sequence -= 1
                     raise
             finally:
-                self._appender = 0
+                self._is_appending = False
         return sequence
 
     def commit(self, sequence: int) -> None:
