@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoints, entry_points
 
-import hypothesis
 import opentelemetry._logs._internal
 import opentelemetry.metrics._internal
 import opentelemetry.trace
 import pytest
 
+import profiles
 from backends.fixtures import collector, jaeger, prometheus, victorialogs
 from faults.report import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from heliograph.hooks import plugins
@@ -66,9 +66,7 @@ plugins.entry_points = lambda group: _entry_points_of(tuple(sys.path), group)
 _LONGEST_ID = 50
 """The longest text that is part of a test's name."""
 
-hypothesis.settings.register_profile("tests", deadline=None, max_examples=100)
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=25)
-hypothesis.settings.load_profile("tests")
+profiles.register()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,6 +26,7 @@ from delivery.recording_outbox import RecordingOutbox, direct, of_the_sdk
 from heliograph.delivery.logger import OutboxLogger
 from heliograph.semconv import LOG_RECORD_UID
 from processes import in_child
+from profiles import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore::opentelemetry.sdk._logs.LogRecordDroppedAttributesWarning")
 
@@ -80,7 +81,7 @@ contexts = (
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     fields=st.fixed_dictionaries(
         {

@@ -21,6 +21,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from heliograph.delivery.encoding.headers import MAX_CACHED_KEYS
 from heliograph.delivery.encoding.log_records import _event_name_fields, encode_log_record
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope, entry_field, join_request
+from profiles import examples
 
 texts = st.text(max_size=20)
 scalars = (
@@ -63,7 +64,7 @@ def decoded(message: bytes) -> Message:
     return found
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     body=values,
     attributes=attributes,
@@ -104,7 +105,7 @@ def test_messages_are_those_of_the_sdk(  # noqa: PLR0917 — one of each is draw
     assert found == theirs
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(ODD, st.dictionaries(st.text(st.characters(categories=None), max_size=5), ODD, max_size=5))
 def test_record_with_any_values_is_a_message(body: Any, attributes: Any) -> None:
     """A receiver can read it, also if the SDK's encoder fails."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
@@ -71,7 +71,6 @@ def test_other_bytes_are_not_a_span(entry: bytes) -> None:
     assert shrink_span(entry, 1) is None
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 300), max_size=140),
     dropped=st.sampled_from([0, 1, 120, 127, 128, 2**32 - 1]),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import (
@@ -94,7 +94,6 @@ def test_bytes_are_those_of_an_event_of_the_sdk() -> None:
     assert span.events[0].encoded is not None  # nothing has made the attributes
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=5), SCALARS | st.lists(SCALARS, max_size=3), max_size=6))
 def test_attributes_and_bytes_are_the_same_whoever_looks(attributes: dict[str, Any]) -> None:
     span, seen = span_with_event(attributes), span_with_event(attributes)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -74,7 +74,6 @@ def decoded(span: ReadableSpan) -> Message:
     return Message.FromString(encode_span(span))
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     limits=st.sampled_from(LIMITS),
     parent=st.none() | CONTEXTS,

@@ -26,6 +26,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.segment_order import last_sequence
 from heliograph.delivery.journal.writer import JournalWriter
 from processes import in_child
+from profiles import examples
 
 SCOPES = st.sampled_from([SCOPE_A, SCOPE_B, Scope(scope=b"")])
 
@@ -250,4 +251,4 @@ def test_journal_is_a_list_of_records() -> None:
     """Any sequence of operations gives what a list of records would give."""
     # Each child of a fork waits for threads that the SDK starts for each provider. Those of earlier tests may not be collected yet.
     gc.collect()
-    run_state_machine_as_test(JournalMachine, settings=settings(max_examples=80, stateful_step_count=50, deadline=None))
+    run_state_machine_as_test(JournalMachine, settings=settings(max_examples=examples(80), stateful_step_count=50))

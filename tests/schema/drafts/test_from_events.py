@@ -16,6 +16,7 @@ from heliograph.schema.drafts.from_events import RecordedEvent, drafts_of_record
 from heliograph.schema.drafts.python_source import python_source
 from heliograph.values.attributes import MAX_KEYS
 from heliograph.values.privacy import MASKED
+from profiles import examples
 from recorder import Telemetry
 from registrar import Registrar
 from schema.typed_values import FITTING
@@ -315,7 +316,7 @@ def test_recorded_events_give_a_class_like_their_own() -> None:
     ]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.sampled_from(FITTING), max_size=4), st.data())
 def test_any_emitted_events_give_a_class(pairs: list[Any], data: st.DataObject) -> None:
     """The drafted class can be registered, whatever the values were."""

@@ -23,6 +23,7 @@ from heliograph.schema.drafts.weaver_registry import WeaverRegistry
 from heliograph.schema.export.weaver_v1 import weaver_v1
 from heliograph.schema.export.weaver_v2 import weaver_v2
 from heliograph.schema.model.types import without_null
+from profiles import examples
 from schema.shop_events import BanEvent, OrderEvent
 from schema.typed_values import FITTING
 
@@ -72,7 +73,7 @@ def test_each_severity_is_kept(tmp_path: Path, exporter: Any, severity: int) -> 
 texts = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
 def test_any_exported_registry_is_read_back(tmp_path: Path, hints: list[Any], data: st.DataObject) -> None:
     """The classes may have any types and any texts."""

@@ -21,6 +21,7 @@ from heliograph.schema.model.types import ZONED, Format
 from heliograph.schema.read.validation import violations_of_fields
 from heliograph.values.forms import form_of
 from heliograph.values.text import to_json
+from profiles import examples
 from schema.typed_values import FITTING, GenericModel, Node, annotated_values
 
 Validator = jsonschema.Draft202012Validator
@@ -31,7 +32,7 @@ def schema_of(**annotations: Any) -> Any:
     return compile_schema(cls, namespace="app")
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(annotated_values())
 @example((int, 2**63))
 @example((int, -(2**63)))

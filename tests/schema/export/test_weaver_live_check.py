@@ -15,6 +15,7 @@ from heliograph.schema.export.weaver_v2 import weaver_v2
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation
 from heliograph.values.privacy import PrivacyPolicy
+from profiles import examples
 from schema.export.weaver_live_check import LiveCheck
 from schema.export.weaver_reader import read_v2
 from schema.typed_values import FITTING
@@ -94,7 +95,7 @@ def test_unknown_and_deprecated_events_are_violations() -> None:
 POLICIES = [PrivacyPolicy(), PrivacyPolicy(key="key"), PrivacyPolicy(opt_out=frozenset({"app.e.some_field"}))]
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from(FITTING), st.sampled_from([None, *Privacy]), st.sampled_from(POLICIES), st.data())
 def test_a_valid_event_has_no_violation(
     pair: tuple[Any, st.SearchStrategy[Any]], privacy: Privacy | None, policy: PrivacyPolicy, data: st.DataObject

@@ -21,6 +21,7 @@ from heliograph.schema.export.weaver_v1 import weaver_v1
 from heliograph.schema.export.weaver_v2 import SCHEMA_URL, schema_url_of, weaver_v2
 from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.validation import Violation
+from profiles import examples
 from schema.export.weaver_reader import read_v1, read_v2
 from schema.shop_events import BanEvent, OrderEvent, schemas
 from schema.typed_values import FITTING, Box, Numbers, Permission
@@ -137,7 +138,7 @@ def test_semantic_conventions_are_always_a_dependency() -> None:
     assert without["dependencies"] == with_them["dependencies"]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.sampled_from([hint for hint, _ in FITTING]), max_size=5), st.data())
 def test_a_strict_reader_accepts_every_registry(hints: list[Any], data: st.DataObject) -> None:
     """The classes may have any types and any texts."""
@@ -300,7 +301,6 @@ def type_of(value: object) -> str:
     return {bool: "boolean", int: "int", float: "double", str: "string"}[type(value)]
 
 
-@settings(max_examples=100)
 @given(st.sampled_from(FITTING), st.data())
 def test_registry_has_every_attribute_of_a_valid_event(
     pair: tuple[Any, st.SearchStrategy[Any]], data: st.DataObject

@@ -18,6 +18,7 @@ from heliograph.schema.export.json_schema import json_schema
 from heliograph.schema.gate.compatibility import rejections
 from heliograph.values.forms import form_of
 from heliograph.values.text import to_json
+from profiles import examples
 from schema.typed_values import FITTING, Line, Node, Point
 
 
@@ -35,7 +36,7 @@ def hints_and_values(draw: st.DrawFn) -> tuple[Any, Any, Any]:
     return old, new, draw(values | others | st.none())
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(hints_and_values())
 def test_if_nothing_is_rejected_the_reader_accepts_every_value(case: tuple[Any, Any, Any]) -> None:
     """An independent validator of JSON Schema is the judge."""

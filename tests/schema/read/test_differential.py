@@ -30,6 +30,7 @@ from heliograph.values import forms
 from heliograph.values.attributes import without_opted_out
 from heliograph.values.plain import NotPlain
 from heliograph.values.privacy import PrivacyPolicy
+from profiles import examples
 from schema.typed_values import ODD, annotated_values
 from values.plain_values import SCALARS
 
@@ -153,7 +154,7 @@ def test_each_shape_with_each_privacy(name: str, shape: Shape) -> None:
             assert_same(reader, event)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(annotated_values(), min_size=1, max_size=4), st.sampled_from(POLICIES))
 def test_any_event(pairs: list[tuple[Any, Any]], policy: PrivacyPolicy) -> None:
     """One odd field does not change how the others are read."""
@@ -161,7 +162,7 @@ def test_any_event(pairs: list[tuple[Any, Any]], policy: PrivacyPolicy) -> None:
     assert_same(reader, reader.schema.event_class(*(value for _, value in pairs)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_values_of_one_shape_in_another(data: st.DataObject) -> None:
     """A field of any kind may have a value of any kind."""
@@ -200,7 +201,7 @@ HINTS_OF_CONTENT = (
 READER_OF_CONTENT = reader_of(*HINTS_OF_CONTENT)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(CONTENT)
 def test_any_content_in_any_place(value: object) -> None:
     """Values of any class are nested, in fields of many types. The reader remembers the keys and classes of former ones."""

@@ -21,6 +21,7 @@ from heliograph.schema.read.event import EventReader
 from heliograph.schema.read.field import FieldReader
 from heliograph.schema.read.validation import Violation, ViolationKind
 from heliograph.values.privacy import PrivacyPolicy
+from profiles import examples
 from schema.typed_values import FITTING, Color, Permission, Point, Text, Word, annotated_values
 from threads import join
 
@@ -75,7 +76,7 @@ def generated(schema: EventSchema, event: Any) -> tuple[dict[str, Any], list[Vio
     return EventReader(schema).attributes(event, violations), violations
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(annotated_values(), min_size=1, max_size=4))
 def test_both_ways_return_the_same(pairs: list[tuple[Any, Any]]) -> None:
     """Attributes and violations are the same, for any class and any values."""

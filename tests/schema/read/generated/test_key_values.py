@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shapes import NOTHING, Shape, shapes
 
@@ -76,14 +76,12 @@ def test_scalar_of_several_types(value: object) -> None:
     assert_same(schema_of(Literal["a", 1], int), value, 1)
 
 
-@settings(max_examples=100)
 @given(st.lists(annotated_values(), min_size=1, max_size=4))
 def test_any_event(pairs: list[tuple[Any, Any]]) -> None:
     """One odd field does not change how the others are encoded."""
     assert_same(schema_of(*(hint for hint, _ in pairs)), *(value for _, value in pairs))
 
 
-@settings(max_examples=100)
 @given(
     st.tuples(
         st.integers(),

@@ -1,0 +1,20 @@
+"""The profiles of Hypothesis, by the number of examples that it tries for a property."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+WHOLE = 100
+QUICK = 25
+
+
+def register() -> None:
+    """Register `whole` and `quick`, without a limit of time for an example, and load `whole`."""
+    settings.register_profile("whole", deadline=None, max_examples=WHOLE)
+    settings.register_profile("quick", deadline=None, max_examples=QUICK)
+    settings.load_profile("whole")
+
+
+def examples(count: int) -> int:
+    """Return how many examples to try of a property that gets this number in the profile `whole`."""
+    return count * settings().max_examples // WHOLE
