@@ -43,12 +43,12 @@ DONE = {
 def chapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Chapter]:
     """The chapters about a forum of which nothing arrives, but for one of two invalid events."""
 
-    def run_forum(endpoint: str, quarantine: Path) -> Ended:
+    def finished_forum(endpoint: str, quarantine: Path) -> Ended:
         assert endpoint.startswith("http://127.0.0.1:")
         Quarantine(quarantine).put(INVALID)
         return Ended(lines=["a line of the forum", json.dumps(DONE)], errors=["an \x1b error"], status=0)
 
-    monkeypatch.setattr(module, "run_forum", run_forum)
+    monkeypatch.setattr(module, "finished_forum", finished_forum)
     return list(forum_chapters(Store(tmp_path / "events.db"), tmp_path))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heliograph.demo import processes
-from heliograph.demo.processes import DemoFailed, drain, killed_forum, run_forum
+from heliograph.demo.processes import DemoFailed, drain, finished_forum, killed_forum
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -34,7 +34,7 @@ def test_a_failure_has_the_last_line_of_the_errors(
     monkeypatch.setattr("sys.executable", script(tmp_path, text))
 
     with pytest.raises(DemoFailed, match=f"the demo's program {message}"):
-        run_forum(NOWHERE, tmp_path / "quarantine.db")
+        finished_forum(NOWHERE, tmp_path / "quarantine.db")
     with pytest.raises(DemoFailed, match=f"the demo's command `heliograph outbox drain` {message}"):
         drain(NOWHERE, tmp_path / "outbox")
 
@@ -62,6 +62,6 @@ def test_a_process_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(processes, "TIMEOUT_SECONDS", 0.01)
 
     with pytest.raises(DemoFailed, match=r"did not end within 0\.01 seconds and was killed"):
-        run_forum(NOWHERE, tmp_path / "quarantine.db")
+        finished_forum(NOWHERE, tmp_path / "quarantine.db")
     with pytest.raises(DemoFailed, match="tracked nothing: it printed no error"):
         killed_forum(NOWHERE, tmp_path / "outbox")

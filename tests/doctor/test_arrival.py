@@ -114,4 +114,4 @@ def test_failure_for_a_moment() -> None:
             raise found
         return found
 
-    assert arrival._until(answer, float("inf")) == "stored"
+    assert arrival._awaited(answer, float("inf")) == "stored"

@@ -83,8 +83,9 @@ def test_credentials() -> None:
 
 def test_errors() -> None:
     """The message has no text of the server."""
-    with serving(401, "text/plain", b"canary") as url, pytest.raises(QueryError, match=r"^HTTP 401$"):
+    with serving(401, "text/plain", b"canary") as url, pytest.raises(QueryError, match=r"^HTTP 401$") as refused:
         get(url)
+    assert refused.value.status == 401
     with pytest.raises(QueryError, match="Connection refused"):
         get(f"http://127.0.0.1:{free_port()}")
     for url in ("localhost:9428", "http://", "ftp://localhost"):

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict, TypeVarTuple, Unpack
 
 from heliograph import Attribute, Privacy
 from heliograph.values import reports
-from heliograph.values.declarations import NOWHERE, Declaration, Place, field_declarations, whole
+from heliograph.values.declarations import NOWHERE, Declaration, Place, field_declarations, value_declaration
 from heliograph.values.declared_attributes import attributes_in
 from heliograph.values.fields import field_hints
 from heliograph.values.forms import protected_form_of
@@ -267,7 +267,7 @@ def test_declarations_of_several_hints_are_merged() -> None:
     """The stricter privacy holds."""
     assert field_declarations((Box[int], Box[Secret])) == {"content": Declaration(attribute=MASK)}
     assert field_declarations((Box[int],)) == {}
-    assert whole((Many[int], Many[Secret])).attribute == MASK
+    assert value_declaration((Many[int], Many[Secret])).attribute == MASK
 
 
 def test_place_describes_its_objects_alone() -> None:

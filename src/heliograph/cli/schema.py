@@ -119,7 +119,7 @@ def _advice(changes: list[Change], bad: list[Change], file: Path) -> str:
 @sources_argument
 @click.option(
     "--format",
-    "form",
+    "format_name",
     type=click.Choice(list(EXPORTERS)),
     required=True,
     help="The format to write.",
@@ -139,18 +139,18 @@ def export(
     sources: tuple[str, ...],
     datasette: DatasetteOptions,
     *,
-    form: str,
+    format_name: str,
     out: Path,
     schema_url: str | None,
     schema_version: str | None,
 ) -> None:
     """Write the schemas of the classes to a folder, in another format. Other files in the folder are kept."""
     try:
-        exporter = exporter_of(form, schema_url, schema_version)
+        exporter = exporter_of(format_name, schema_url, schema_version)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     registry = load_registry(sources, datasette=datasette, privacy_key=EXAMPLE_KEY)
-    if form in REGISTRIES:
+    if format_name in REGISTRIES:
         # Heliograph's own events are in the telemetry, too, and Weaver's live check rejects events that are not in the registry.
         registry.register_own(TOKEN_EVENTS)
     try:
@@ -187,10 +187,10 @@ def _unknown(event: str, names: list[str]) -> str:
 
 
 @schema.command("import")
-@click.argument("form", metavar="FORMAT", type=click.Choice(["weaver"]))
+@click.argument("format_name", metavar="FORMAT", type=click.Choice(["weaver"]))
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @out_option
-def import_registry(form: str, directory: Path, out: Path) -> None:  # noqa: ARG001 — there is one format so far
+def import_registry(format_name: str, directory: Path, out: Path) -> None:  # noqa: ARG001 — there is one format so far
     """Draft event classes from an OpenTelemetry Weaver registry (FORMAT: weaver), in either of its file formats."""
     drafts, skipped = drafts_of_weaver(WeaverRegistry(directory))
     _write_drafts(drafts, skipped, out, origin="an OpenTelemetry Weaver registry")

@@ -106,10 +106,10 @@ class _Session:
         self.awaited = Awaited(options.awaited, self.ended.set) if options.awaited else None
         self._options = options
         self._commits: SharedTransactions | None = None
-        self._kept = "printed" if options.folder is None else "stored"
+        self._printed_or_stored = "printed" if options.folder is None else "stored"
         self._memory = Memory()
-        self._missed = 0
-        self._lock = threading.Lock()  # guards `_missed`
+        self._missed_requests = 0
+        self._lock = threading.Lock()  # guards `_missed_requests`
 
     def open(self, resources: ExitStack) -> None:
         """Open the database and the ports, and print where they are."""
@@ -137,22 +137,25 @@ class _Session:
             self.awaited.look(request)
         self.printer.show(request)
 
-    def missed(self, error: Exception) -> None:
+    def count_missed(self, error: Exception) -> None:
         """Count a request that the target has accepted, and that is not stored or, without a database, not printed."""
         with self._lock:
-            self._missed += 1
-            is_first = self._missed == 1
+            self._missed_requests += 1
+            is_first = self._missed_requests == 1
         if is_first:
             # The reader of a pipe may have ended. The client still gets the target's response.
             with suppress(OSError):
-                echo(f"Not {self._kept}, although the target has accepted it: {error}", err=True)
+                echo(f"Not {self._printed_or_stored}, although the target has accepted it: {error}", err=True)
 
     def report(self) -> None:
         """Print the numbers of lines, and a note if the awaited event did not arrive."""
         missing = f" {counted(self.printer.not_shown, 'line')} not printed." if self.printer.not_shown else ""
         echo(f"{counted(self.printer.shown, 'line')} printed.{missing}", err=True)
-        if self._missed:
-            echo(f"{counted(self._missed, 'request')} not {self._kept} that the target has accepted.", err=True)
+        if self._missed_requests:
+            echo(
+                f"{counted(self._missed_requests, 'request')} not {self._printed_or_stored} that the target has accepted.",
+                err=True,
+            )
         if (failure := self.printer.failure) is not None:
             raise click.ClickException(f"the standard output cannot be written: {failure.strerror}")
         if self._options.awaited and self.awaited and not self.awaited.has_arrived:
@@ -167,7 +170,7 @@ class _Session:
             _check_loop(target, port)
             http_target = resources.enter_context(closing(HttpTarget(target)))
         server = _opened(
-            lambda port: HttpServer(self.keep, port, http_target, missed=self.missed, memory=self._memory),
+            lambda port: HttpServer(self.keep, port, http_target, missed=self.count_missed, memory=self._memory),
             port,
             option="--port",
         )
@@ -189,7 +192,7 @@ class _Session:
             _check_loop(target, port)
             grpc_target = resources.enter_context(closing(GrpcTarget(target)))
         server = _opened(
-            lambda port: GrpcServer(self.keep, port, grpc_target, missed=self.missed, memory=self._memory),
+            lambda port: GrpcServer(self.keep, port, grpc_target, missed=self.count_missed, memory=self._memory),
             port,
             option="--grpc-port",
         )

@@ -41,19 +41,19 @@ Gitleaks and TruffleHog."""
 @click.command()
 @click.option(
     "--format",
-    "form",
+    "format_name",
     type=click.Choice(list(PATTERNS)),
     help="The program that searches. Without it, the regular expression is printed alone.",
 )
 @json_option("one JSON object, with the regular expression and the whole text")
-def pattern(form: str | None, *, as_json: bool) -> None:
+def pattern(format_name: str | None, *, as_json: bool) -> None:
     """Print the pattern of a token, for a program that searches repositories and logs for secrets.
 
     `github` is a custom pattern of GitHub's secret scanning, field by field; `gitleaks` and `trufflehog` are parts of their
     configuration files. Pass the tokens that were found to `heliograph token revoke --leaked`.
     """
-    shown = _REGEX if form is None else PATTERNS[form]
+    shown = _REGEX if format_name is None else PATTERNS[format_name]
     if as_json:
-        echo(json.dumps({"format": form, "regex": _REGEX, "text": shown}))
+        echo(json.dumps({"format": format_name, "regex": _REGEX, "text": shown}))
     else:
         echo_lines(shown)

@@ -23,8 +23,8 @@ from heliograph.values.text import display, utc
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenVerdict:
-    """The verdict on a token.
+class VerifiedToken:
+    """The result of the verification of a token.
 
     Attributes:
         result: A value of `heliograph.token.result`.
@@ -48,7 +48,7 @@ class TokenVerdict:
 @file_options
 @json_option("one JSON object")
 def verify(source: tuple[str, ...], file: TokenFile, *, as_json: bool) -> None:
-    """Read a token from the standard input, and print the verdict on it. The token is never shown.
+    """Read a token from the standard input, and print the result. The token is never shown.
 
     It is a real verification, and counts as a use of the token: the first use of a new secret begins the grace period of the one that it
     replaces. Signed tokens are verified with HELIOGRAPH_SECRET.
@@ -60,14 +60,14 @@ def verify(source: tuple[str, ...], file: TokenFile, *, as_json: bool) -> None:
         raise click.UsageError("the token is read from the standard input, and must not be an argument")
     token = _read_token()
     with open_host(file) as host:
-        verdict = _verdict_of(host, token)
+        verified = _verified(host, token)
     echo(
-        json.dumps({key: value for key, value in vars(verdict).items() if value is not None}, default=str)
+        json.dumps({key: value for key, value in vars(verified).items() if value is not None}, default=str)
         if as_json
-        else _line(verdict)
+        else _line(verified)
     )
-    if verdict.result != VALID:
-        raise SystemExit(2 if verdict.result == ERROR else 1)
+    if verified.result != VALID:
+        raise SystemExit(2 if verified.result == ERROR else 1)
 
 
 def _read_token() -> str:
@@ -81,21 +81,21 @@ def _read_token() -> str:
     return given.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")
 
 
-def _verdict_of(host: Host, token: str) -> TokenVerdict:
+def _verified(host: Host, token: str) -> VerifiedToken:
     """Verify a token. Messages of exceptions are not shown, because a plugin's may quote the token."""
     try:
         actor = host.verify(token)
     except TokenInvalid as error:
-        return TokenVerdict(result=rejection_result(error), token_id=getattr(error, "token_id", None))
+        return VerifiedToken(result=rejection_result(error), token_id=getattr(error, "token_id", None))
     except Exception as error:
         # The handler of a plugin may raise anything.
-        return TokenVerdict(result=ERROR, error=qualified_name(error))
-    return TokenVerdict(result=UNRECOGNIZED) if actor is None else _accepted(actor)
+        return VerifiedToken(result=ERROR, error=qualified_name(error))
+    return VerifiedToken(result=UNRECOGNIZED) if actor is None else _accepted(actor)
 
 
-def _accepted(actor: Actor) -> TokenVerdict:
+def _accepted(actor: Actor) -> VerifiedToken:
     expires = actor.get("token_expires")
-    return TokenVerdict(
+    return VerifiedToken(
         result=VALID,
         token_id=actor.get("token_id"),
         actor_id=actor.get("id"),
@@ -104,13 +104,13 @@ def _accepted(actor: Actor) -> TokenVerdict:
     )
 
 
-def _line(verdict: TokenVerdict) -> str:
+def _line(verified: VerifiedToken) -> str:
     known = {
-        "token": verdict.token_id,
-        "actor": verdict.actor_id,
-        "allows": None if verdict.restrictions is None else json.dumps(verdict.restrictions, default=str),
-        "expires": verdict.expires,
-        "error": verdict.error,
+        "token": verified.token_id,
+        "actor": verified.actor_id,
+        "allows": None if verified.restrictions is None else json.dumps(verified.restrictions, default=str),
+        "expires": verified.expires,
+        "error": verified.error,
     }
     details = (f"{name}: {display(str(value))}" for name, value in known.items() if value is not None)
-    return "  ".join((verdict.result, *details))
+    return "  ".join((verified.result, *details))

@@ -10,7 +10,7 @@ from typing import Any, Final
 from heliograph.demo import forum
 from heliograph.demo.arrived import count, event_lines, metric_lines, token_lines
 from heliograph.demo.chapter import Chapter, Count
-from heliograph.demo.processes import run_forum
+from heliograph.demo.processes import finished_forum
 from heliograph.demo.source import source_of
 from heliograph.quarantine.store import Quarantine
 from heliograph.receiver.server import receiving
@@ -51,7 +51,7 @@ def forum_chapters(store: Store, folder: Path) -> Iterator[Chapter]:
     """
     quarantine = Quarantine(folder / "quarantine.db")
     with receiving(store) as endpoint:
-        ended = run_forum(endpoint, quarantine.path)
+        ended = finished_forum(endpoint, quarantine.path)
     done: dict[str, Any] = json.loads(ended.lines[-1])
     yield from _event_chapters(store)
     yield _quarantine_chapter(store, quarantine, ended.errors, done)

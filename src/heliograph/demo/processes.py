@@ -42,7 +42,7 @@ class Ended:
     errors: list[str]
 
 
-def run_forum(endpoint: str, quarantine: Path) -> Ended:
+def finished_forum(endpoint: str, quarantine: Path) -> Ended:
     """Run the forum, which exports to the endpoint, and sets invalid events aside in a file.
 
     Raises:

@@ -68,7 +68,7 @@ def ask_backend(
         detail = f"no endpoint accepted the test record of {backend.signal.value}, which is what {backend.name} stores"
         return _arrival(shown, backend.name, findings.NOT_STORED, detail)
     try:
-        stored = _until(lambda: backend.find(get, record), deadline)
+        stored = _awaited(lambda: backend.find(get, record), deadline)
     except QueryError as error:
         return _arrival(shown, backend.name, findings.NO_QUERY_API, str(error))
     return _result(shown, backend, stored, timeout_seconds)
@@ -89,9 +89,7 @@ def _recognized(get: Get, deadline: float) -> Backend | None:
     Raises:
         QueryError: It has not responded in time.
     """
-    return _until(
-        lambda: next((each for each in BACKENDS.values() if _is_of_kind(each, get)), None), deadline, once=True
-    )
+    return _answer(lambda: next((each for each in BACKENDS.values() if _is_of_kind(each, get)), None), deadline)
 
 
 def _is_of_kind(backend: Backend, get: Get) -> bool:
@@ -99,18 +97,26 @@ def _is_of_kind(backend: Backend, get: Get) -> bool:
     try:
         return backend.recognizes(get)
     except QueryError as error:
-        if str(error).startswith("HTTP "):
-            return False
-        raise
+        if error.status is None:
+            raise
+        return False
 
 
-def _until(ask: Callable[[], _T | None], deadline: float, *, once: bool = False) -> _T | None:
-    """Call a function until it returns a value, and return that, or `None` when the time is over.
+def _awaited(find: Callable[[], _T | None], deadline: float) -> _T | None:
+    """Call a function until it finds something, and return that, or `None` when the time is over.
 
-    Args:
-        ask: The function. While it raises `QueryError`, it is called again.
-        deadline: The time of the last call, on the monotonic clock.
-        once: True to return `None`, too, if the function returns it.
+    Raises:
+        QueryError: The last call raised it.
+    """
+    while True:
+        is_last = time.monotonic() >= deadline
+        if (found := _answer(find, deadline)) is not None or is_last:
+            return found
+        time.sleep(PAUSE_SECONDS)
+
+
+def _answer(ask: Callable[[], _T], deadline: float) -> _T:
+    """Return the result of a function. While it raises `QueryError`, it is called again, until the time is over.
 
     Raises:
         QueryError: The last call raised it.
@@ -118,13 +124,10 @@ def _until(ask: Callable[[], _T | None], deadline: float, *, once: bool = False)
     while True:
         is_last = time.monotonic() >= deadline
         try:
-            if (answer := ask()) is not None or once:
-                return answer
+            return ask()
         except QueryError:
             if is_last:
                 raise
-        if is_last:
-            return None
         time.sleep(PAUSE_SECONDS)
 
 

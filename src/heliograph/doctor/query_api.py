@@ -28,7 +28,15 @@ _PART_BYTES: Final = 65536
 
 
 class QueryError(Exception):
-    """The API did not respond, or responded with an error. The message contains neither the query nor any text of the server."""
+    """The API did not respond, or responded with an error. The message contains neither the query nor any text of the server.
+
+    Attributes:
+        status: The status of the response; `None` if there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class QueryApi:
@@ -72,7 +80,7 @@ class QueryApi:
             error.close()
             if error.code == _NOT_FOUND:
                 return None
-            raise QueryError(f"HTTP {error.code}") from error
+            raise QueryError(f"HTTP {error.code}", status=error.code) from error
         except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None)
             raise QueryError(str(reason) if isinstance(reason, OSError) else type(error).__name__) from error

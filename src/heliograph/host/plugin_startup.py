@@ -66,7 +66,10 @@ class PluginStartup:
         self._metrics = metrics
         self._background = background
         self._failures = LimitedLog(SafeLogger(SCOPE))
+        # By the name of a plugin: the call of its hook `register_events`, and the results that need an event loop; `None` for those that a
+        # run has begun to await.
         self._async_events: dict[str, tuple[HookCall, list[object] | None]] = {}
+        # The names of the plugins whose startup hook has run.
         self._started: set[str] = set()
         self.once = RunOnce(self._start_all, background)
         for hook in (REGISTER_EVENTS, STARTUP):
@@ -81,7 +84,7 @@ class PluginStartup:
             PluginError: A hook failed, or returned something that is not an event class.
             SchemaError: Classes have no schema; it lists all of them.
         """
-        # pluggy allows a hook to return None, but here it is a mistake.
+        # A hook may return `None` for no classes. The argument `None` is usually the result of a function whose `return` was forgotten.
         if event_classes is None:
             raise PluginError("the argument `events` is None, not a list of event classes; write events=[…]")
         classes = list(_checked(items_of(event_classes), "the argument `events` has"))

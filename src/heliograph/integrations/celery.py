@@ -78,7 +78,7 @@ def init_app(app: Celery, host: Host) -> None:
     app = getattr(app, "_get_current_object", lambda: app)()
     actors = TaskActors(app, host)
     for signal, function in (
-        (signals.before_task_publish, actors.send),
+        (signals.before_task_publish, actors.add_header),
         (signals.task_prerun, actors.begin),
         (signals.task_postrun, actors.end),
     ):
@@ -100,7 +100,7 @@ class TaskActors:
         self._host = host
         self._filter = ActorFilter(host.settings.actor, host.schemas.policy)
 
-    def send(self, *, headers: dict[str, Any], body: Any, **_: object) -> None:
+    def add_header(self, *, headers: dict[str, Any], body: Any, **_: object) -> None:
         """Put the ambient actor into the headers of a message that is about to be sent."""
         try:
             # A retry, and code that copies the headers of its task, would send the header of the previous message.

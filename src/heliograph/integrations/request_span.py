@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Final
+from typing import Final, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -43,7 +43,7 @@ from heliograph.semconv import (
 from heliograph.telemetry.metrics import error_type
 from heliograph.telemetry.request_context import OTHER_METHOD, exported_value
 
-Attribute = Callable[[str], object]
+ReadAttribute: TypeAlias = Callable[[str], object]
 """A function that returns an attribute of the request, by its name in the semantic conventions."""
 
 FIRST_SERVER_ERROR: Final = 500
@@ -70,7 +70,7 @@ class RequestSpan:
         is_disconnected: True if the client has disconnected.
     """
 
-    def __init__(self, span: Span, attribute: Attribute) -> None:
+    def __init__(self, span: Span, attribute: ReadAttribute) -> None:
         self._span = span
         self._attribute = attribute
         self._has_ended = False
@@ -134,7 +134,9 @@ class RequestSpan:
         return str(self.status) if self.status is not None and self.status >= FIRST_SERVER_ERROR else None
 
 
-def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, traceparent: object) -> RequestSpan | None:
+def start_request_span(
+    tracer: Callable[[], Tracer], attribute: ReadAttribute, traceparent: object
+) -> RequestSpan | None:
     """Start the span of a request. Return `None` if a span records already, or if the provider fails.
 
     Args:
@@ -147,6 +149,7 @@ def start_request_span(tracer: Callable[[], Tracer], attribute: Attribute, trace
             return None
         values = {name: exported_value(name, attribute(name)) for name in _AT_THE_START}
         if values[HTTP_REQUEST_METHOD] == OTHER_METHOD:
+            # It may be any text, so it is cut and masked as a path is. Under its own name it would be `OTHER_METHOD` again.
             values[HTTP_REQUEST_METHOD_ORIGINAL] = exported_value(URL_PATH, attribute(HTTP_REQUEST_METHOD))
         span = tracer().start_span(
             _method_in_name(attribute),
@@ -171,7 +174,7 @@ def _links(traceparent: object) -> list[Link]:
     return [Link(remote)] if remote.is_valid else []
 
 
-def _method_in_name(attribute: Attribute) -> str:
+def _method_in_name(attribute: ReadAttribute) -> str:
     method = exported_value(HTTP_REQUEST_METHOD, attribute(HTTP_REQUEST_METHOD))
     return "HTTP" if method in {None, OTHER_METHOD} else str(method)
 

@@ -73,7 +73,7 @@ def set_up_providers(
     *signals: TelemetrySignal,
     service_name: str | None = None,
     settings: Settings | None = None,
-    explained: Collection[TelemetrySignal] = (),
+    warned: Collection[TelemetrySignal] = (),
 ) -> list[OwnedProvider]:
     """Create the global provider of each signal that has none, and set it. A provider that is set stays as it is.
 
@@ -84,7 +84,7 @@ def set_up_providers(
         signals: The signals.
         service_name: The service's name, if the environment contains none.
         settings: The host's settings. With an outbox, it replaces the OTLP exporters of log records and spans.
-        explained: Signals that do not go to the outbox for a reason that the caller itself logs.
+        warned: Signals that do not go to the outbox, about which the caller itself logs a warning.
 
     Returns:
         The providers that were created here, now or before. The caller has to shut them down. An empty list if a file
@@ -101,14 +101,14 @@ def set_up_providers(
     if file := environ.get(CONFIG_FILE):
         if unset := [signal for signal in signals if not is_set(signal)]:
             declarative.set_up_from_file(file, unset)
-        warn_of_unused_outbox(settings, {*signals} - {*explained})
+        warn_of_unused_outbox(settings, {*signals} - {*warned})
         return []
     ours = _find_ours(signals)
     selections = _select_missing(environ, signals)
     if problems := _problems(environ, selections):
         raise SettingsError([*problems, *problems_of_outbox(environ, None if settings is None else settings.outbox)])
     unwanted = {signal for signal in signals if signal.is_unwanted(environ)}
-    warn_of_unused_outbox(settings, {*signals} - selections.keys() - unwanted - {*explained})
+    warn_of_unused_outbox(settings, {*signals} - selections.keys() - unwanted - {*warned})
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
     if settings is not None and settings.outbox is not None:
         outboxes = outbox_processors(environ, selections, settings)

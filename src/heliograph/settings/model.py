@@ -157,7 +157,7 @@ class Settings:
         *,
         config: Mapping[str, object] | None = None,
         check: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
-        check_beside: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
+        check_also: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
     ) -> Settings:
         """Return the settings of the environment, then of the configuration, then the defaults.
 
@@ -170,7 +170,8 @@ class Settings:
             config: Datasette's ``plugins: heliograph:``. The environment takes precedence over it.
             check: Returns further problems, given the values that are allowed by themselves, by setting. They are reported
                 together with all others.
-            check_beside: The same for problems that are another error if there is no other problem. It is called only beside others.
+            check_also: Returns further problems, which are only reported together with others. If there are no others, the code that
+                finds such a problem raises an error of its own for it, such as `OutboxError`.
 
         Raises:
             SettingsError: Values or keys are not allowed; it lists all of them.
@@ -194,7 +195,7 @@ class Settings:
         values |= parse_each(FIELDS, rest, lambda name: f"plugins.heliograph.{name}", problems)
         problems += check(values)
         if problems:
-            raise SettingsError([*problems, *check_beside(values)])
+            raise SettingsError([*problems, *check_also(values)])
         return cls(**values)  # type: ignore[arg-type]
 
 
@@ -205,21 +206,21 @@ FIELDS: Final = {field.name: field for field in dataclasses.fields(Settings)}
 def settings_or_environment(
     settings: object,
     check: Callable[[Mapping[str, object]], Iterable[str]],
-    check_beside: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
+    check_also: Callable[[Mapping[str, object]], Iterable[str]] = lambda _: (),
 ) -> Settings:
     """Return the settings that a program passed, or those of the environment if it passed none.
 
     Args:
         settings: The argument of the program.
         check: See `Settings.from_env`.
-        check_beside: See `Settings.from_env`.
+        check_also: See `Settings.from_env`.
 
     Raises:
         SettingsError: The environment has invalid settings.
         TypeError: The argument is neither `Settings` nor `None`.
     """
     if settings is None:
-        return Settings.from_env(check=check, check_beside=check_beside)
+        return Settings.from_env(check=check, check_also=check_also)
     if isinstance(settings, Settings):
         return settings
     wanted = "settings must be an object of Settings"

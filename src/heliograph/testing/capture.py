@@ -23,7 +23,7 @@ from heliograph.arguments import AN_EVENT_CLASS, check_argument
 from heliograph.semconv import LOG_RECORD_UID
 from heliograph.telemetry.observers import TokenSpan, TrackedEvent, observers
 from heliograph.testing.failures import describe_events, problem_of_fields
-from heliograph.testing.sources import source_of
+from heliograph.testing.sources import registry_of
 
 E = TypeVar("E")
 
@@ -78,7 +78,7 @@ class Captured:
     def __init__(self, host: object = None) -> None:
         if host is not None:
             # A wrong host is reported to the caller at once, not at the first event.
-            source_of(host)
+            registry_of(host)
         self.host = host
         self.events: list[TrackedEvent] = []
         self.tokens: list[TokenSpan] = []
@@ -152,7 +152,7 @@ class Captured:
         current = _current.get()
         if any(each in observers for each in current) and self not in current:
             return False
-        return self.host is None or source_of(self.host) is source
+        return self.host is None or registry_of(self.host) is source
 
 
 def _has(event: object, fields: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from heliograph.schema.compile import datasette_events
 from heliograph.schema.read.validation import ViolationKind
 from heliograph.telemetry.observers import TrackedEvent
 from heliograph.testing.capture import Captured, capture
-from heliograph.testing.sources import source_of
+from heliograph.testing.sources import registry_of
 from heliograph.values.text import display
 
 TOKENS: Final = ("dstok_", "hgtok_", "dsatok_")
@@ -81,7 +81,7 @@ def problems_of(captured: Captured, *, forbidden: Iterable[str] = (), unused: It
     Raises:
         TypeError: The events are those of all hosts.
     """
-    schemas = source_of(captured.host)
+    schemas = registry_of(captured.host)
     known = {*schemas, *(schema.event_class for schema in schemas.own)}
     for event in captured.events:
         yield from _problems_of_event(event, is_registered=type(event.event) in known)

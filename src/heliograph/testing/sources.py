@@ -9,7 +9,7 @@ from heliograph.host import Host
 from heliograph.schema.registry import SchemaRegistry
 
 
-def source_of(host: object) -> SchemaRegistry:
+def registry_of(host: object) -> SchemaRegistry:
     """Return the registry of the schemas of a `heliograph.Host` or a `Datasette`.
 
     Raises:

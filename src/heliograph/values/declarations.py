@@ -157,13 +157,18 @@ def _of_field(hint: object, name: str, described: object) -> Declaration:
         return Declaration(attribute=UNKNOWN)
 
 
-def whole(hints: tuple[object, ...]) -> Declaration:
+def value_declaration(hints: tuple[object, ...]) -> Declaration:
     """Return the declarations for a value without fields, such as an object of ``class Tags(list[Secret])``."""
-    return _merged([_whole(hint) for hint in hints])
+    return _merged([_value_declaration(hint) for hint in hints])
+
+
+def declares_nothing(cls: type) -> bool:
+    """Return True if nothing is declared for the values of a class without fields, and for what is inside of them."""
+    return value_declaration((cls,)).is_empty
 
 
 @cached_by_hint
-def _whole(hint: object) -> Declaration:
+def _value_declaration(hint: object) -> Declaration:
     cls = class_of(hint)
     try:
         if cls is not None and is_named_tuple(cls):

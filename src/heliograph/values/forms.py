@@ -67,7 +67,14 @@ from heliograph.events import Privacy
 from heliograph.runtime.deadline import run_within
 from heliograph.runtime.program_errors import program_errors
 from heliograph.values.converters import RegisteredConverter, RunningCall, converter_of, has_fields
-from heliograph.values.declarations import NOWHERE, Declaration, Place, field_declarations, is_private, whole
+from heliograph.values.declarations import (
+    NOWHERE,
+    Declaration,
+    Place,
+    field_declarations,
+    is_private,
+    value_declaration,
+)
 from heliograph.values.declared_attributes import merge_declarations
 from heliograph.values.fields import field_names
 from heliograph.values.privacy import DROPPED, PrivacyPolicy, Protected
@@ -227,7 +234,7 @@ class _FormBuilder:
         plain = converter(value)
         if self._policy is None:
             return self._form_of_plain(plain)
-        form = self._protected(plain, whole(self._place.hints_of(value)), self._form_of_plain)
+        form = self._protected(plain, value_declaration(self._place.hints_of(value)), self._form_of_plain)
         return None if form is DROPPED else form
 
     def _protected(self, value: object, declared: Declaration | None, make: Callable[[object], object]) -> object:

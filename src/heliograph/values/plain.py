@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from heliograph.values.converters import RegisteredConverter, converter_of, has_fields, is_fixed
-from heliograph.values.declarations import field_declarations, whole
+from heliograph.values.declarations import declares_nothing, field_declarations
 from heliograph.values.fields import field_names
 from heliograph.values.generics import is_generic
 from heliograph.values.privacy import Protected
@@ -155,7 +155,7 @@ def _plain_converter(cls: type, converter: Converter | RegisteredConverter | Non
     if converter is STANDARD[dict] and not overrides(cls, dict, "__iter__"):
         converter = _copy_of_dict
     # A class may be generic, or be built on a container whose items are private.
-    return converter if not is_generic(cls) and whole((cls,)).is_empty else None
+    return converter if not is_generic(cls) and declares_nothing(cls) else None
 
 
 def _copy_of_dict(value: dict[object, object]) -> dict[object, object]:

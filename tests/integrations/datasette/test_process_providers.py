@@ -62,7 +62,7 @@ class SetUps:
 
     def __call__(self, environ: object, *signals: TelemetrySignal, **kwargs: Any) -> list[OwnedProvider]:
         self.signals.append(signals)
-        self.explained += kwargs.get("explained", ())
+        self.explained += kwargs.get("warned", ())
         if self.error is not None:
             raise self.error
         self.owned.append(OwnedProvider())

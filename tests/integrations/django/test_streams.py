@@ -11,7 +11,7 @@ import pytest
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from heliograph import current_actor
-from heliograph.integrations.django.streams import keep_request
+from heliograph.integrations.django.streams import keep_for_stream
 
 ROOT = {"id": "root"}
 
@@ -36,14 +36,14 @@ class Span:
 
 
 def keep(response: Any, span: Span | None) -> None:
-    keep_request(response, lambda: ROOT, span)  # type: ignore[arg-type]
+    keep_for_stream(response, lambda: ROOT, span)  # type: ignore[arg-type]
 
 
 def test_content_of_a_file_is_not_wrapped(tmp_path: Any) -> None:
     """A server may send it from the file."""
     (tmp_path / "file").write_text("content")
     response = FileResponse((tmp_path / "file").open("rb"))
-    keep_request(response, lambda: None, None)
+    keep_for_stream(response, lambda: None, None)
     assert response.file_to_stream is not None
     response.close()
 

@@ -14,7 +14,14 @@ from django.test import Client
 from django.utils.functional import SimpleLazyObject
 
 from heliograph import ambient_actor
-from heliograph.integrations.django.user import CACHES, SESSION_CACHE, WRAPPED, ActorOfUser, actor_of_user
+from heliograph.integrations.django.user import (
+    ASYNC_CACHE,
+    SESSION_CACHE,
+    SYNC_CACHE,
+    WRAPPED,
+    ActorOfUser,
+    actor_of_user,
+)
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
 
@@ -34,9 +41,9 @@ def test_private_names_are_those_of_this_version(user: User) -> None:
     before = getattr(lazy, WRAPPED)
     assert lazy == user
     assert getattr(lazy, WRAPPED) is not before
-    assert CACHES[0] in vars(get_request)
+    assert SYNC_CACHE in vars(get_request)
     assert asyncio.run(get_request.auser()) == user
-    assert CACHES[1] in vars(get_request)
+    assert ASYNC_CACHE in vars(get_request)
     assert SESSION_CACHE in vars(get_request.session)
     assert {"accessed", "modified"} <= set(vars(SessionBase()))
 

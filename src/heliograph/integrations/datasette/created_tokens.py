@@ -78,6 +78,7 @@ def with_token_id(event: EventLike) -> EventLike:
         return event
     known = event.actor if isinstance(event.actor, Mapping) else {}
     identified: Any = copy.copy(event)
-    # `known` has neither key, because Datasette's page does not let an actor with a token create another token.
+    # An event names its credential by these keys of its actor, as the actor of a signed token has them: the id, and the kind of the token.
+    # `known` has neither, because Datasette's page does not let an actor with a token create another token.
     identified.actor = {"token": "dstok", TOKEN_ID_KEY: newest.token_id, **known}
     return cast("EventLike", identified)

@@ -68,7 +68,7 @@ class InstanceState:
 
     def __init__(self, datasette: Datasette) -> None:
         config = datasette.plugin_config(PLUGIN_NAME)
-        self.settings = Settings.from_env(config=config, check=_problems_in_datasette, check_beside=_problems_of_outbox)
+        self.settings = Settings.from_env(config=config, check=_problems_in_datasette, check_also=_problems_of_outbox)
         self.tracker = DatasetteTracker(datasette)
         instrumentation = Instrumentation(self.settings, Providers(), self.tracker, advice_for_datasette)
         self.schemas, self.emit = instrumentation.schemas, instrumentation.emit

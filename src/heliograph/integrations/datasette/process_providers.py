@@ -33,13 +33,13 @@ TRACE_EXPORTER: Final = "datasette-otel-otlp-exporter"
 TRACE_SIBLINGS: Final = (TRACE_EXPORTER, "datasette-otel-viewer", "datasette-otel-file-exporter")
 """The plugins that set a TracerProvider when they are imported, which may be before or after this one."""
 
-_STAY: Final = (
+_NOT_AT_ENDPOINT: Final = (
     "Spans, and the events in them, go to %s and not to an OTLP endpoint, because a process has one TracerProvider. "
     f"To export them, install {TRACE_EXPORTER}, or list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
     "intended, set OTEL_TRACES_EXPORTER=none."
 )
 """The warning for a sibling that keeps spans from the endpoint."""
-_STAY_WITHOUT_OUTBOX: Final = (
+_NOT_IN_OUTBOX: Final = (
     "Spans, and the events in them, go to %s and not to an OTLP endpoint, nor to the outbox, because a process has one "
     "TracerProvider. To export them by the outbox, list the plugins to load in DATASETTE_LOAD_PLUGINS without %s. If this is "
     "intended, set OTEL_TRACES_EXPORTER=none."
@@ -92,10 +92,10 @@ class ProcessProviders:
         self._spent_millis = 0.0
         has_outbox = settings is not None and settings.outbox is not None
         owner = sibling_that_takes_spans(self._environ, has_outbox=has_outbox)
-        explained = () if owner is None else (TelemetrySignal.TRACES,)
-        self._set_up(*TelemetrySignal, settings=settings, explained=explained)
+        warned = () if owner is None else (TelemetrySignal.TRACES,)
+        self._set_up(*TelemetrySignal, settings=settings, warned=warned)
         if owner is not None:
-            logger.warning(_STAY_WITHOUT_OUTBOX if has_outbox else _STAY, owner, owner)
+            logger.warning(_NOT_IN_OUTBOX if has_outbox else _NOT_AT_ENDPOINT, owner, owner)
         self._log_routes(None if settings is None else settings.outbox)
 
     def flush_at_shutdown(self, timeout_millis: float) -> None:
@@ -126,7 +126,7 @@ class ProcessProviders:
         self,
         *signals: TelemetrySignal,
         settings: Settings | None = None,
-        explained: Collection[TelemetrySignal] = (),
+        warned: Collection[TelemetrySignal] = (),
     ) -> None:
         has_outbox = settings is not None and settings.outbox is not None
         if has_outbox or variable_that_asks_for_export(self._environ):
@@ -139,7 +139,7 @@ class ProcessProviders:
             owned = {each.signal for each in self._owned}
             missing = [signal for signal in signals if signal not in owned]
             self._owned += set_up_providers(
-                self._environ, *missing, service_name=SERVICE_NAME, settings=settings, explained=explained
+                self._environ, *missing, service_name=SERVICE_NAME, settings=settings, warned=warned
             )
             if settings is not None and TelemetrySignal.TRACES in owned:
                 move_spans_to_outbox(self._environ, settings)

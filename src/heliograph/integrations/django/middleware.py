@@ -9,7 +9,7 @@ from typing import Any, Final
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from heliograph.ambient_actor import Actor, acting_as
-from heliograph.integrations.django.streams import keep_request
+from heliograph.integrations.django.streams import keep_for_stream
 from heliograph.integrations.django.user import ActorOfUser, actor_of_user
 from heliograph.integrations.request_span import RequestSpan, start_request_span
 from heliograph.telemetry.providers import Providers
@@ -56,14 +56,14 @@ class HeliographMiddleware:
     def _respond(self, request: Any, actor: ActorOfUser) -> Any:
         with acting_as(actor), self._span_of(request, actor) as span:
             response = self.get_response(request)
-            keep_request(response, actor, span)
+            keep_for_stream(response, actor, span)
         return response
 
     async def _respond_async(self, request: Any, actor: ActorOfUser) -> Any:
         await actor.evaluate_async()
         with acting_as(actor), self._span_of(request, actor) as span:
             response = await self.get_response(request)
-            keep_request(response, actor, span)
+            keep_for_stream(response, actor, span)
         return response
 
     @contextmanager

@@ -16,7 +16,7 @@ During: TypeAlias = Callable[[], AbstractContextManager[object]]
 """A function that returns the block in which a step of the content runs."""
 
 
-def keep_request(response: Any, actor: ActorFunction, span: RequestSpan | None) -> None:
+def keep_for_stream(response: Any, actor: ActorFunction, span: RequestSpan | None) -> None:
     """Keep the actor and the span of a request while the content of a streamed response is read and closed. Then end the span.
 
     For any other response, end the span now.

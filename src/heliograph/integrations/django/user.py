@@ -33,8 +33,10 @@ from heliograph.semconv import HTTP_ROUTE, URL_PATH, URL_SCHEME
 ActorOf: TypeAlias = Callable[[Any], "Actor | None"]
 """A function that returns the actor for a user."""
 
-CACHES: Final = ("_cached_user", "_acached_user")
-"""The attributes in which a request keeps its user: found by `request.user`, and by `request.auser`."""
+SYNC_CACHE: Final = "_cached_user"
+"""The attribute in which a request keeps the user that `request.user` has found."""
+ASYNC_CACHE: Final = "_acached_user"
+"""The attribute in which it keeps the user that `request.auser` has found."""
 WRAPPED: Final = "_wrapped"
 """The attribute in which a lazy object keeps what it was evaluated to."""
 SESSION_CACHE: Final = "_session_cache"
@@ -62,8 +64,8 @@ class ActorOfUser(RequestActor):
         user = attributes.get("user")
         if user is not None and not _is_unevaluated(user):
             return self._actor_of(user)
-        if CACHES[1] in attributes:
-            return self._actor_of(attributes[CACHES[1]])
+        if ASYNC_CACHE in attributes:
+            return self._actor_of(attributes[ASYNC_CACHE])
         if not self._is_evaluated and not _is_async():
             self.evaluate()
         return self._evaluated
@@ -97,7 +99,7 @@ class ActorOfUser(RequestActor):
     async def evaluate_async(self) -> None:
         """Evaluate the user now, once, in async code. A failure is logged."""
         attributes = vars(self._request)
-        if CACHES[1] in attributes or not _is_unevaluated(attributes.get("user")):
+        if ASYNC_CACHE in attributes or not _is_unevaluated(attributes.get("user")):
             return
         if not hasattr(self._request, "auser"):
             # Another middleware, without support for async code, has set the user.
@@ -142,12 +144,12 @@ def _without_traces(request: Any) -> Iterator[None]:
     The exception is a session that got a new key, because the secret of the site changed. It has to be saved.
     """
     attributes = vars(request)
-    caches = {name: attributes[name] for name in CACHES if name in attributes}
+    caches = {name: attributes[name] for name in (SYNC_CACHE, ASYNC_CACHE) if name in attributes}
     try:
         with _session_as_before(attributes.get("session")):
             yield
     finally:
-        for name in CACHES:
+        for name in (SYNC_CACHE, ASYNC_CACHE):
             attributes.pop(name, None)
         attributes.update(caches)
 

@@ -31,22 +31,22 @@ def _file_name(schema: EventSchema) -> str:
     return re.sub(r"[^\w.@-]", lambda found: quote(found[0], safe="", errors="surrogatepass"), schema.label)
 
 
-def exporter_of(form: str, schema_url: str | None = None, version: str | None = None) -> Exporter:
+def exporter_of(format_name: str, schema_url: str | None = None, version: str | None = None) -> Exporter:
     """Return the exporter of a format.
 
     Args:
-        form: The name of the format.
+        format_name: The name of the format.
         schema_url: The schema URL of a Weaver registry, with or without the version; `None` is an example.
         version: The version of a Weaver registry, if its schema URL has none.
 
     Raises:
         ValueError: The URL or the version cannot be used, or the format has none.
     """
-    if form in REGISTRIES:
-        return partial(REGISTRIES[form], schema_url=schema_url_of(schema_url, version))
+    if format_name in REGISTRIES:
+        return partial(REGISTRIES[format_name], schema_url=schema_url_of(schema_url, version))
     if (schema_url, version) != (None, None):
         raise ValueError(f"only the formats {' and '.join(REGISTRIES)} have a schema URL and a version")
-    return EXPORTERS[form]
+    return EXPORTERS[format_name]
 
 
 REGISTRIES: Final = {"weaver": weaver_v2, "weaver-v1": weaver_v1}

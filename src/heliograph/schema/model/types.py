@@ -214,6 +214,7 @@ Type: TypeAlias = Union[
     ObjectType,
     UnionType,
 ]
+"""The type of a value. Each `match` over it ends in `assert_never`, so that mypy reports a class that is added to it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,18 +13,18 @@ TIMES = ["2026-01-02T03:04:00+00:00", "2026-01-02T03:05:00+00:00", "2026-01-02T0
 def test_names_are_stacked_in_the_order_of_their_totals() -> None:
     found = chart(TIMES, [{"a": 1, "b": 3}, {}, {"b": 2}])
 
-    assert [(each.name, each.number, each.total) for each in found.series] == [("b", 0, 5), ("a", 1, 1)]
+    assert [(each.name, each.colour, each.total) for each in found.series] == [("b", 0, 5), ("a", 1, 1)]
     assert (found.highest, found.total, found.times) == (4, 6, ("03:04", "03:05", "03:06"))
     first, last = found.columns
     assert (first.x, first.time, first.counts, first.text) == (0, "03:04", (3, 1), "03:04: b 3, a 1")
-    assert [(bar.number, bar.y, bar.height) for bar in first.bars] == [(0, 25.0, 75.0), (1, 0.0, 25.0)]
+    assert [(bar.colour, bar.y, bar.height) for bar in first.bars] == [(0, 25.0, 75.0), (1, 0.0, 25.0)]
     assert (last.x, last.counts, [bar.height for bar in last.bars]) == (2, (2, 0), [50.0])
 
 
 def test_names_that_come_first_keep_their_colours() -> None:
     found = chart(TIMES, [{"x": 9, "invalid": 1}, {}, {}], first=["valid", "invalid"])
 
-    assert [(each.name, each.number) for each in found.series] == [("invalid", 1), ("x", 2)]
+    assert [(each.name, each.colour) for each in found.series] == [("invalid", 1), ("x", 2)]
 
 
 def test_names_beyond_a_number_are_one() -> None:

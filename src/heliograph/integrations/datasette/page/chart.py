@@ -26,12 +26,12 @@ class Series:
 
     Attributes:
         name: The name.
-        number: The number of its colour.
+        colour: The number of its colour in the style sheet.
         total: The sum of its counts.
     """
 
     name: str
-    number: int
+    colour: int
     total: int
 
 
@@ -40,12 +40,12 @@ class Bar:
     """A bar in a column.
 
     Attributes:
-        number: The number of its colour.
+        colour: The number of its colour in the style sheet.
         y: The distance of its upper end from the top of the chart.
         height: Its height.
     """
 
-    number: int
+    colour: int
     y: float
     height: float
 
@@ -123,15 +123,15 @@ def _series(counts: Iterable[Mapping[str, int]], first: Sequence[str]) -> tuple[
         totals.update(by_name)
     others = sorted(totals.keys() - set(first), key=lambda name: (-totals[name], name))
     own, rest = [*first, *others][:MAX_NAMES], [*first, *others][MAX_NAMES:]
-    series = [Series(name=name, number=number, total=totals[name]) for number, name in enumerate(own) if totals[name]]
+    series = [Series(name=name, colour=colour, total=totals[name]) for colour, name in enumerate(own) if totals[name]]
     if any(totals[name] for name in rest):
-        series.append(Series(name=OTHERS, number=MAX_NAMES, total=sum(totals[name] for name in rest)))
+        series.append(Series(name=OTHERS, colour=MAX_NAMES, total=sum(totals[name] for name in rest)))
     return tuple(series)
 
 
 def _counts_of(series: Sequence[Series], by_name: Mapping[str, int]) -> tuple[int, ...]:
     """Return the count of each series in a minute."""
-    own = [by_name.get(each.name, 0) for each in series if each.number < MAX_NAMES]
+    own = [by_name.get(each.name, 0) for each in series if each.colour < MAX_NAMES]
     return tuple(own) if len(own) == len(series) else (*own, sum(by_name.values()) - sum(own))
 
 
@@ -142,6 +142,6 @@ def _column(series: Sequence[Series], x: int, time: str, counts: tuple[int, ...]
         if count:
             height = max(_LEAST_HEIGHT, round(HEIGHT * count / highest, 2))
             y = max(0.0, round(y - height, 2))
-            bars.append(Bar(number=each.number, y=y, height=height))
+            bars.append(Bar(colour=each.colour, y=y, height=height))
     words = ", ".join(f"{each.name} {count}" for each, count in zip(series, counts) if count)
     return Column(x=x, time=time, bars=tuple(bars), counts=counts, text=f"{time}: {words}")

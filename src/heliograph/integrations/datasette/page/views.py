@@ -130,7 +130,8 @@ def _requeue(settings: Settings, number: str) -> int:
     return len(letters)
 
 
-_NUMBER: Final = re.compile("[0-9]{1,18}")  # what SQLite can hold
+# Each number of 18 digits is an integer of SQLite, which has 64 bits. Some of 19 digits are too large.
+_NUMBER: Final = re.compile("[0-9]{1,18}")
 
 
 ROUTES: Final[tuple[tuple[str, View], ...]] = (

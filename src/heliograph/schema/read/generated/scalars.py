@@ -12,7 +12,7 @@ from heliograph.schema.model.patterns import compile_pattern
 from heliograph.schema.model.types import ArrayType, EnumType, IntegerType, MapType, NumberType, StringType
 from heliograph.schema.read.generated.source import Code, Source
 from heliograph.schema.read.validation import is_multiple
-from heliograph.values.declarations import whole
+from heliograph.values.declarations import declares_nothing
 from heliograph.values.plain import text_converter
 from heliograph.values.privacy import MASKED
 from heliograph.values.pydantic_fields import is_secret
@@ -90,7 +90,7 @@ def _converted_code(kind: StringType, variable: str, source: Source) -> Code | N
     elif issubclass(python, BaseException):
         return Code(is_exact, repr(exception_name(python)))
     elif is_secret(python):
-        return Code(is_exact, repr(MASKED)) if whole((python,)).is_empty else None
+        return Code(is_exact, repr(MASKED)) if declares_nothing(python) else None
     else:
         form = f"{source.constant('text', text_converter(python))}({variable})"
     if not kind.patterns:
