@@ -49,7 +49,7 @@ def heliograph_events() -> Iterator[Captured]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the report."""
+    """Print the events and attributes that no test emitted, if ``--heliograph-coverage`` was given."""
     readers = config.stash.get(_READERS, None)
     if readers is not None:
         terminalreporter.section("heliograph: coverage of events")

@@ -270,9 +270,9 @@ MISTAKES: dict[str, tuple[Mistake, type[Exception], str]] = {
     "plugins: an event class": (
         lambda _: host_of(Tick),
         PluginError,
-        f"the plugin {__name__}.Tick has no function that is marked with @hookimpl; events are no plugins: write events=[Tick]",
+        f"the plugin {__name__}.Tick has no function that is marked with @hookimpl; events are not plugins: write events=[Tick]",
     ),
-    "plugins: an event": (lambda _: host_of(Tick()), PluginError, "events are no plugins: write events=[Tick]"),
+    "plugins: an event": (lambda _: host_of(Tick()), PluginError, "events are not plugins: write events=[Tick]"),
     "plugins: not a list": (
         lambda _: Host(Settings(), plugins=Ticks()),  # type: ignore[arg-type]
         PluginError,

@@ -180,7 +180,8 @@ def current_actor() -> Actor | None:
         return _find_default() if _default_actors else None
     function = block.function
     kind = type(function)
-    # The actor of a request is usually known as well. A subclass may have a `__call__` of its own.
+    # Most blocks have a known actor, or a `RequestActor` with one. For these, no call and no change of `_asked` is needed.
+    # A subclass of `RequestActor` may have a `__call__` of its own.
     if kind is not _KnownActor and issubclass(kind, RequestActor) and kind.__call__ is RequestActor.__call__:
         function = function._function  # type: ignore[attr-defined]  # noqa: SLF001 — a class of this module
     if type(function) is _KnownActor:
@@ -264,7 +265,7 @@ def acting_as(actor: Actor | ActorFunction | None) -> Iterator[None]:
         TypeError: `actor` is something else.
     """
     outer = _current.get()
-    # Otherwise these blocks would stay in memory.
+    # Blocks that have ended are left out: each would be the outer block of the next one, and stay in memory.
     while outer is not None and outer.ended_elsewhere:
         outer = outer.outer
     block = _Block(_as_function(actor), outer, generator_around(inspect.currentframe()))
@@ -358,7 +359,7 @@ def _as_function(actor: Actor | ActorFunction | None) -> ActorFunction:
         return _KnownActor(actor)  # type: ignore[arg-type]
     # Only plain functions and methods are inspected, because `inspect` would run the code of a lazy object.
     is_async = type(actor) in (FunctionType, MethodType) and inspect.iscoroutinefunction(actor)
-    # A class would make an object of itself for each event, which is no mapping.
+    # A class would make an object of itself for each event, which is not a mapping.
     is_class = issubclass(type(actor), type)
     if callable(actor) and not is_async and not is_class:
         return actor

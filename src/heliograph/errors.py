@@ -95,7 +95,7 @@ class DuplicateEventName(SchemaError):
 
 
 class SchemaErrors(SchemaError):
-    """No schemas can be compiled for several classes.
+    """Several classes have problems, so that no schema can be compiled for them.
 
     It is raised where `SchemaError` is, if more than one class has problems. Its text lists all of them.
 
@@ -251,7 +251,7 @@ class SettingsError(HeliographError, ValueError):
     """Settings are invalid.
 
     It is raised by `Settings`, by `Settings.from_env`, and by `configure` and `Host`, which read the environment. Each problem names
-    the setting, its value (if it is no secret) and the values that are allowed.
+    the setting, its value (if it is not secret) and the values that are allowed.
 
     Attributes:
         problems: Every problem, one sentence each.

@@ -39,7 +39,7 @@ class Severity(enum.IntEnum):
     INFO = 9
     """Something happened, as it should."""
     WARN = 13
-    """Something happened that is no error, but may need attention."""
+    """Something happened that is not an error, but may need attention."""
     ERROR = 17
     """Something went wrong."""
     FATAL = 21
@@ -275,9 +275,7 @@ class Event:
 
 def _unknown_option(class_name: str, option: str) -> str:
     if option == "name":
-        return (
-            f'{class_name}: the name is no option of the class statement; write `name = "…"` in the body of the class'
-        )
+        return f'{class_name}: the name is not an option of the class statement; write `name = "…"` in the body of the class'
     known = [field.name for field in dataclasses.fields(EventOptions) if field.name != "upcasters"]
     return f"{class_name}: there is no option {option!r} of an event class; the options are: {', '.join(known)}"
 

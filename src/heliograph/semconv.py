@@ -92,7 +92,7 @@ _WORD_STARTS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z
 
 
 def attribute_part(field_name: str) -> str:
-    """Return the part of an attribute's name that a field has: its own name, as far as the naming rules permit it.
+    """Return the name of a field as a part of an attribute's name, by OpenTelemetry's naming rules.
 
     They permit lower-case words separated by ``_``. A name with other letters than ASCII remains as it is.
 

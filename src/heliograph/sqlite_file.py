@@ -272,7 +272,7 @@ class LastingConnection:
 
 
 def create_private(path: Path) -> None:
-    """Create a file for its owner alone, if it does not exist. SQLite would create it as the umask allows.
+    """Create a file that only its owner can read and write, if it does not exist. SQLite would create it as the umask allows.
 
     Raises:
         OSError: It cannot be created.

@@ -12,9 +12,9 @@ from heliograph.cli.named_or_all import all_option, check_named_or_all
 @click.command()
 @click.argument("names", nargs=-1)
 @all_option("Delete all files.")
-def delete(names: tuple[str, ...], *, every: bool) -> None:
-    check_named_or_all(names, every=every, what="the files by path")
-    click.echo("all" if every else " ".join(names))
+def delete(names: tuple[str, ...], *, everything: bool) -> None:
+    check_named_or_all(names, everything=everything, what="the files by path")
+    click.echo("all" if everything else " ".join(names))
 
 
 @pytest.mark.parametrize(("arguments", "output"), [(["a", "b"], "a b\n"), (["--all"], "all\n")])

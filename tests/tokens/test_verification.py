@@ -256,7 +256,7 @@ async def test_span_of_a_host_with_one_key_has_no_number(telemetry: Telemetry) -
 
 
 async def test_id_is_added_to_a_copy(telemetry: Telemetry) -> None:
-    """A handler may keep its actor. One that is no mapping, or whose code fails, is returned as it is."""
+    """A handler may keep its actor. One that is not a mapping, or whose code fails, is returned as it is."""
     kept = {"id": "a"}
 
     class Signed(SignedTokenHandler):

@@ -17,6 +17,7 @@ from heliograph.cli.terminal import echo, echo_styled, styled, tolerate_encoding
 from heliograph.demo.chapter import Chapter, Count
 from heliograph.demo.columns import beside
 from heliograph.demo.opening import how_to_open
+from heliograph.sqlite_file import COMPANIONS
 
 if TYPE_CHECKING:
     from heliograph.receiver.store import Store
@@ -68,8 +69,8 @@ def _new_store(folder: Path) -> Store:
             raise click.ClickException(
                 f"{file} is not from an earlier demo, so it is not replaced; choose another folder with --database"
             )
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        for ending in ("", *COMPANIONS):
+            file.with_name(file.name + ending).unlink(missing_ok=True)
         return open_folder(folder)
     except (OSError, sqlite3.Error) as error:
         raise click.ClickException(
@@ -78,7 +79,7 @@ def _new_store(folder: Path) -> Store:
 
 
 def _is_of_a_demo(file: Path) -> bool:
-    """Return True if a file is a store with telemetry of the demo's program alone. `heliograph tail` stores that of any program."""
+    """Return True if a file is a store that has only telemetry of the demo's program. `heliograph tail` stores that of any program."""
     # Imported here for the same reason.
     from heliograph.demo.processes import SERVICE
     from heliograph.receiver.store import Store, is_store

@@ -12,7 +12,6 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -83,7 +82,7 @@ class LoadedSources:
         return Settings.from_env(config=self.config)
 
     def check(self) -> None:
-        """Do nothing if every source was loaded. `register_in` reports the problems of the classes, too.
+        """Raise an error if a source could not be loaded. `register_in` raises it together with the problems of the classes.
 
         Raises:
             click.UsageError: A source could not be loaded; the message has every problem.
@@ -187,7 +186,7 @@ def _classes(source: str) -> tuple[type, ...]:
     if inspect.ismodule(target) and not hasattr(target, "register_events"):
         return _classes_in(target, source)
     try:
-        return anyio.run(partial(_classes_of_plugin, target))
+        return anyio.run(_classes_of_plugin, target)
     except (HeliographError, TypeError) as error:
         raise click.UsageError(f"{source}: {error}") from error
 

@@ -9,20 +9,20 @@ import click
 
 
 def all_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # noqa: A002 — the name that click has for it
-    """Return the option ``--all``. The command gets it as `every`."""
-    return click.option("--all", "every", is_flag=True, help=help)
+    """Return the option ``--all``. The command gets it as `everything`."""
+    return click.option("--all", "everything", is_flag=True, help=help)
 
 
-def check_named_or_all(named: Sequence[object], *, every: bool, what: str) -> None:
+def check_named_or_all(named: Sequence[object], *, everything: bool, what: str) -> None:
     """Check that either something is named, or all is chosen.
 
     Args:
         named: The arguments that name something.
-        every: True if the option ``--all`` was given.
+        everything: True if the option ``--all`` was given.
         what: A description of the things and their names, for the message, such as ``"the files by path"``.
 
     Raises:
         click.UsageError: Neither or both of them are given.
     """
-    if bool(named) == every:
+    if bool(named) == everything:
         raise click.UsageError(f"name {what}, or use --all (one of the two)")

@@ -40,16 +40,16 @@ def list_damaged(directory: Path | None, *, as_json: bool) -> None:
 @click.argument("names", metavar="NAME…", nargs=-1)
 @all_option("Delete all damaged files.")
 @directory_option
-def delete_damaged(names: tuple[str, ...], directory: Path | None, *, every: bool) -> None:
+def delete_damaged(names: tuple[str, ...], directory: Path | None, *, everything: bool) -> None:
     """Delete damaged files for good, so that `status` and `drain` do not report them any more."""
-    check_named_or_all(names, every=every, what="the files as `heliograph outbox damaged list` shows them")
+    check_named_or_all(names, everything=everything, what="the files as `heliograph outbox damaged list` shows them")
     outbox = open_outbox(directory)
     # Only files of the list can be named: no other path is ever deleted.
     files = {str(path.relative_to(outbox.directory)): path for path in outbox.damaged_files()}
     missing = sorted(set(names) - set(files))
     if missing:
         raise click.ClickException(f"there is no damaged file {', '.join(missing)}; nothing was deleted")
-    chosen = [path for name, path in files.items() if every or name in names]
+    chosen = [path for name, path in files.items() if everything or name in names]
     for path in chosen:
         _delete(path, outbox.directory)
     echo(f"Deleted: {len(chosen)}.")

@@ -57,13 +57,13 @@ numbers_argument = click.argument("numbers", metavar="ID…", type=int, nargs=-1
 @numbers_argument
 @all_option("Requeue all dead letters.")
 @directory_option
-def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
+def requeue(numbers: tuple[int, ...], directory: Path | None, *, everything: bool) -> None:
     """Move dead letters back into the outbox, to be sent again.
 
     If the outbox has no room for all of them within HELIOGRAPH_OUTBOX_MAX_BYTES, nothing is changed.
     """
     outbox = open_outbox(directory)
-    found = _find_dead(outbox.dead_letters, numbers, every=every)
+    found = _find_dead(outbox.dead_letters, numbers, everything=everything)
     requeue_letters(outbox, found)
     echo(
         f"Requeued: {len(found)}. To send now, run `heliograph outbox drain`; otherwise the next process that uses the outbox does."
@@ -74,25 +74,25 @@ def requeue(numbers: tuple[int, ...], directory: Path | None, *, every: bool) ->
 @numbers_argument
 @all_option("Delete all dead letters.")
 @directory_option
-def delete_dead(numbers: tuple[int, ...], directory: Path | None, *, every: bool) -> None:
+def delete_dead(numbers: tuple[int, ...], directory: Path | None, *, everything: bool) -> None:
     """Delete dead letters for good, so that `status` and `drain` do not report them any more.
 
     `heliograph outbox export --dead` keeps a copy.
     """
     letters = open_outbox(directory).dead_letters
-    found = _find_dead(letters, numbers, every=every)
+    found = _find_dead(letters, numbers, everything=everything)
     letters.remove(letter.id for letter in found)
     echo(f"Deleted: {len(found)}.")
 
 
-def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, every: bool) -> list[DeadLetter]:
+def _find_dead(letters: DeadLetters, numbers: tuple[int, ...], *, everything: bool) -> list[DeadLetter]:
     """Return the dead letters with these numbers, or all of them.
 
     Raises:
-        click.UsageError: Neither or both of `numbers` and `every` are given.
+        click.UsageError: Neither or both of `numbers` and `everything` are given.
         click.ClickException: There is no dead letter with one of the numbers.
     """
-    check_named_or_all(numbers, every=every, what="the dead letters by ID")
+    check_named_or_all(numbers, everything=everything, what="the dead letters by ID")
     found = list(letters.find(numbers))
     missing = sorted(set(numbers) - {letter.id for letter in found})
     if missing:

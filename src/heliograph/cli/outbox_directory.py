@@ -49,14 +49,14 @@ def open_reader(outbox: OutboxDirectory, folder: Path) -> JournalReader | None:
         return None
 
 
-def batches(folder: Path, reader: JournalReader, *, max_records: int = _BATCH_RECORDS) -> Iterator[Batch]:
+def batches(folder: Path, reader: JournalReader) -> Iterator[Batch]:
     """Yield the records of a folder. End early if its owner deletes it meanwhile.
 
     Raises:
         OutboxError: The folder cannot be read.
     """
     try:
-        while batch := reader.read(max_bytes=_BATCH_BYTES, max_records=max_records):
+        while batch := reader.read(max_bytes=_BATCH_BYTES, max_records=_BATCH_RECORDS):
             yield batch
     except FileNotFoundError:  # pragma: no cover — another process deletes the folder at this moment
         return

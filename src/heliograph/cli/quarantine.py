@@ -15,6 +15,7 @@ import click
 from heliograph.cli.datasette_source import DatasetteOptions
 from heliograph.cli.event_classes import load_sources, sources_argument
 from heliograph.cli.json_option import json_option
+from heliograph.cli.named_or_all import all_option
 from heliograph.cli.terminal import echo, echo_lines
 from heliograph.errors import NotReplayable
 from heliograph.host import Host
@@ -139,7 +140,7 @@ def _emit(host: Host, each: Quarantined) -> bool:
 @file_option
 @event_option
 @click.option("--before", type=click.DateTime(), help="Only events that happened before this time, in UTC.")
-@click.option("--all", "everything", is_flag=True, help="All events.")
+@all_option("All events.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def purge(file: Path | None, event: str | None, before: datetime | None, *, everything: bool, yes: bool) -> None:
     """Delete events for good."""

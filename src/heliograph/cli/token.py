@@ -1,4 +1,7 @@
-"""``heliograph token``: create, list, show, restrict and rotate the tokens in a database; `revoke`, `verify` and `pattern` are imported."""
+"""``heliograph token``: create, list, show, restrict and rotate the tokens in a database.
+
+The commands ``revoke``, ``verify`` and ``pattern`` are in modules of their own.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ Gitleaks and TruffleHog."""
     "--format",
     "format_name",
     type=click.Choice(list(PATTERNS)),
-    help="The program that searches. Without it, the regular expression is printed alone.",
+    help="The program that searches. Without it, only the regular expression is printed.",
 )
 @json_option("one JSON object, with the regular expression and the whole text")
 def pattern(format_name: str | None, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import click
 
 from heliograph import tokens
 from heliograph.cli.json_option import json_option
+from heliograph.cli.named_or_all import all_option
 from heliograph.cli.terminal import echo
 from heliograph.cli.token_host import TokenFile, open_host
 from heliograph.cli.token_leaks import tokens_in
@@ -28,7 +29,7 @@ NOT_FOUND: Final = "not found"
 @click.command()
 @click.argument("token_ids", metavar="[ID]...", nargs=-1, type=TokenId())
 @click.option("--actor", metavar="ACTOR", help="Revoke all tokens of this actor.")
-@click.option("--all", "everything", is_flag=True, help="Revoke all tokens of everybody.")
+@all_option("Revoke all tokens of everybody.")
 @click.option(
     "--leaked",
     type=click.File("rb"),

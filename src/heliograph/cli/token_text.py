@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Final
-
 from heliograph import tokens
 from heliograph.host import Host
 from heliograph.tokens import Secret, Token
-from heliograph.tokens.stored.record import REPLACED_AT_ONCE
+from heliograph.tokens.stored.record import REPLACED_AT_ONCE, stored_facts
 from heliograph.values.text import display, utc
-
-_TIMES: Final = ("created", "last_used", "expires", "revoked")
 
 
 def to_line(host: Host, token: Token) -> str:
@@ -24,10 +19,7 @@ def to_line(host: Host, token: Token) -> str:
 
 def to_dict(host: Host, token: Token) -> dict[str, object]:
     """Return everything that is stored about a token, and its state."""
-    known = {
-        name: utc(value) if name in _TIMES and value is not None else value for name, value in asdict(token).items()
-    }
-    return {"id": token.id, "state": tokens.state_of(host, token), **known}
+    return {"id": token.id, "state": tokens.state_of(host, token), **stored_facts(token)}
 
 
 def secret_to_dict(secret: Secret) -> dict[str, object]:

@@ -138,7 +138,7 @@ def _occurrences(schema: EventSchema, where: Conditions, backends: Backends) -> 
 
 
 def _panels_of_fields(schema: EventSchema, store: EventStore, where: Conditions) -> Iterator[Panel]:
-    # A field inside of a value that is protected as a whole has no privacy of its own here, because it is no attribute on the wire.
+    # A field inside of a value that is protected as a whole has no privacy of its own here, because it is not an attribute on the wire.
     privacies = dict(privacy_by_path(schema.emitted_fields(), schema.policy))
     for attribute in schema.wire_attributes():
         if schema.policy.without_opted_out({attribute.name: None}):

@@ -14,7 +14,7 @@ Programs use `heliograph.delivery.processor.OutboxLogRecordProcessor` and
 Below, a *record* is a log record or a span. A *signal* is logs or traces, as in OpenTelemetry: `heliograph.delivery.signals` has everything in
 which the two differ. A *signal handler* is a function of Python's `signal` module, which runs in the main thread, in the middle of any line.
 The *outbox* is the directory that all processors and processes share. Each processor has
-storages, a worker and a sender of its own, and adopts folders of its signal alone: nothing of one signal waits for the other. They share
+storages, a worker and a sender of its own, and adopts only folders of its signal: nothing of one signal waits for the other. They share
 the directory, with its limit and its dead letters.
 
 Constraints

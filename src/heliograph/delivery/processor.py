@@ -85,7 +85,7 @@ class OutboxProcessor:
     stop the other. Several may use one directory.
 
     Args:
-        directory: The outbox. It is created, for its owner alone, if it does not exist. Many processes may share it.
+        directory: The outbox. It is created, for its owner only, if it does not exist. Many processes may share it.
         destination: The server. `None` reads the standard ``OTEL_EXPORTER_OTLP_*`` variables of the signal.
         transport: The client that sends requests. `None` opens one for the destination's protocol.
         max_bytes: The size that the outbox may reach, by default 1 GiB. Spans are accepted while it has less than half of it.

@@ -107,7 +107,7 @@ NOT_ASKED: Final = Kind(
 NOT_STARTED: Final = Kind(
     id="H015",
     title="Datasette does not start",
-    fix="Correct what the message names. The rest of the report is about the environment alone.",
+    fix="Correct what the message names. The rest of the report is only about the environment.",
 )
 NOT_LOADED: Final = Kind(
     id="H016",

@@ -1,6 +1,6 @@
 """Send requests to the query API of a backend over HTTP. Responses are limited in size and time.
 
-Credentials are headers, or user and password in the URL. They are sent to the host of the URL alone: if there are any, no redirect is
+Credentials are headers, or user and password in the URL. They are sent only to the host of the URL: if there are any, no redirect is
 followed.
 """
 
@@ -55,7 +55,7 @@ class QueryApi:
             parts = urllib.parse.urlsplit(url)
             _ = parts.port
         except ValueError as error:
-            # The address has only one bracket, or a port that is no number.
+            # The address has only one bracket, or a port that is not a number.
             raise QueryError("the URL cannot be used") from error
         if scheme_of(url) is None or not parts.hostname:
             raise QueryError("the URL has to begin with http:// or https://, and to name a host")

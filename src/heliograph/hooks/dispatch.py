@@ -80,7 +80,7 @@ class TrackEventDispatcher:
             await self._await_each(await to_thread.run_sync(call_all, abandon_on_cancel=True))
 
     def _submit(self, async_results: AsyncResults) -> None:
-        """Let the background loop await them. If it cannot be started, that is a failure of each of the plugins."""
+        """Await the results of hooks on the background loop. If it cannot be started, count a failure of each plugin."""
         job = functools.partial(self._await_each, async_results)
         try:
             self._background.submit(job, description="the hook track_event")

@@ -51,7 +51,7 @@ def _remedy(plugin: object) -> str:
         return "; register each of its items"
     if _is_event(plugin):
         name = plugin.__name__ if isinstance(plugin, type) else type(plugin).__name__
-        return f"; events are no plugins: write events=[{name}]"
+        return f"; events are not plugins: write events=[{name}]"
     if unmarked := next(_unmarked_hooks(plugin), None):
         return f"; write @hookimpl, of heliograph or of Datasette, above `{unmarked}`"
     return ""
@@ -83,7 +83,7 @@ def _problem_of_arguments(plugin: object) -> str | None:
 
 
 def _options_of_hook(plugin: object, name: str) -> dict[str, Any] | None:
-    """Return the arguments of `hookimpl` for an attribute of a plugin, or `None` if it is no hook function, or cannot be read."""
+    """Return the arguments of `hookimpl` for an attribute of a plugin, or `None` if it is not a hook function, or cannot be read."""
     try:
         options = getattr(getattr(plugin, name, None), HOOK_MARK, None)
     except program_errors():

@@ -78,7 +78,7 @@ def track_event(datasette: object, event: Event) -> object:
 
 @hookspec
 def register_token_handler(datasette: object) -> object:
-    """Return the plugin's token handlers. This hook alone cannot be async.
+    """Return the plugin's token handlers. Unlike the others, this hook cannot be async.
 
     It is called for each creation and each verification of a token, so return the same object each time. The handlers of plugins that
     were registered later come first; a new token is made by the first of all.

@@ -217,7 +217,7 @@ class Database:
 
     def _has_write_ahead_log(self) -> bool:
         """Return True if the file has a write-ahead log, so that a read does not wait for a write."""
-        # A database in memory is no file, and each connection would have one of its own.
+        # A database in memory is not a file, and each connection would have one of its own.
         if not Path(self.path).is_file():
             return False
         # A file without the log is asked again at each read, because any program may switch the log on at any time. Neither a connection that

@@ -16,7 +16,7 @@ from heliograph.runtime.loop import BackgroundLoop
 INTERNAL: Final = "_internal"
 """The database for plugins' own data."""
 TOKENS: Final = "_tokens"
-"""The database for tokens alone."""
+"""The database that has only tokens."""
 
 
 class Databases:

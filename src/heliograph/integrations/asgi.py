@@ -12,21 +12,17 @@ The middleware starts no span and reads no ``traceparent``, except with ``reques
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from heliograph.ambient_actor import Actor, RequestActor, acting_as, set_actor
 from heliograph.arguments import A_FLAG, A_HOST, check_argument
 from heliograph.host import Host
+from heliograph.integrations.asgi_types import App, Receive, Scope, Send
 from heliograph.integrations.bearer import Refused, RequestToken, verify
 from heliograph.integrations.request_attributes import header, of_scope, only_header
 from heliograph.integrations.request_span import RequestSpan, start_request_span
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TOKEN_KEY: Final = "heliograph.request_token"  # noqa: S105 — the key of the `RequestToken` in the scope
 DENIAL_RESPONSE: Final = "websocket.http.response"

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from heliograph import semconv
+from heliograph.integrations.asgi_types import Scope
 
-Scope = Mapping[str, Any]
-"""The scope of a connection, by the specification of ASGI."""
 Environ = Mapping[str, Any]
 """The environment of a request, by PEP 3333 (WSGI)."""
 

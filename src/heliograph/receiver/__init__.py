@@ -1,4 +1,4 @@
-"""An OTLP receiver, over HTTP and gRPC, on this machine alone: for `heliograph tail`, `heliograph demo` and tests, not for production.
+"""An OTLP receiver, over HTTP and gRPC, which only this machine can reach: for `heliograph tail`, `heliograph demo` and tests, not for production.
 
 `server` (HTTP) and `grpc_server` receive requests, decode them, and pass each to a function that keeps it (`contract`) before they
 acknowledge it. Instead of responding themselves, they can forward each request to another server (`target`, `http_target`,

@@ -120,7 +120,7 @@ def query(name: str) -> str:
 
 
 def open_folder(folder: Path) -> Store:
-    """Create a folder for its owner alone, with its files, as far as they are missing. Return the store in it.
+    """Create a folder that only its owner can read, with its files, as far as they are missing. Return the store in it.
 
     Raises:
         FileFormatError: The database in the folder is another program's.

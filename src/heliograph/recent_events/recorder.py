@@ -61,6 +61,7 @@ class RecentEvents:
         store: The file.
     """
 
+    # The page shows events, and exports none: a missing provider is reported nevertheless.
     replaces_providers = False
 
     def __init__(self, store: RecentEventStore, source: object, *, clock: Callable[[], float] = time.time) -> None:
@@ -80,7 +81,7 @@ class RecentEvents:
         self._writer = _Writer(weak_method(self.flush))
 
     def minute(self) -> int:
-        """Return the current minute, since the Unix epoch."""
+        """Return the number of minutes since the Unix epoch."""
         return int(self._clock() // 60)
 
     def on_event(self, source: object, event: TrackedEvent) -> None:

@@ -96,7 +96,7 @@ def is_reserved(name: str) -> bool:
 def problem(name: str, attribute_type: str, *, event_name: str | None = None) -> str | None:
     """Return the problem with a reference to an attribute and its fix, in one sentence, or `None` if there is no problem.
 
-    A reference to a deprecated attribute is no problem; `find` returns its new name. If a class becomes several attributes
+    A reference to a deprecated attribute is not a problem; `find` returns its new name. If a class becomes several attributes
     (``user`` with ``id`` and ``name``), call this for each of them, not for the name of the class.
 
     Args:

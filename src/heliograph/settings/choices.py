@@ -31,7 +31,7 @@ class SpanEventContent(str, enum.Enum):
     FULL = "full"
     """The same attributes as the log record: for backends that store only traces, and for people who read them."""
     REFERENCE = "reference"
-    """The unique id and the name alone, by which the log record can be found. An event without a log record has all attributes."""
+    """Only the unique id and the name, by which the log record can be found. An event without a log record has all attributes."""
 
 
 class Validation(str, enum.Enum):

@@ -175,7 +175,7 @@ class Settings:
 
         Raises:
             SettingsError: Values or keys are not allowed; it lists all of them.
-            TypeError: `environ` is no mapping.
+            TypeError: `environ` is not a mapping.
         """
         environ = os.environ if environ is None else environ
         check_argument("environ", environ, Mapping, "a mapping of variables, such as os.environ")

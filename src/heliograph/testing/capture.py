@@ -73,6 +73,7 @@ class Captured:
         tokens: The token operations.
     """
 
+    # A test looks at the captured events, so it needs no provider, and must get no warning that one is missing.
     replaces_providers = True
 
     def __init__(self, host: object = None) -> None:
@@ -88,7 +89,7 @@ class Captured:
         """Return the events of a class and its subclasses, as the objects that the program tracked.
 
         Raises:
-            TypeError: `event_class` is no class.
+            TypeError: `event_class` is not a class.
         """
         check_argument("event_class", event_class, type, AN_EVENT_CLASS)
         return [each.event for each in self.events if isinstance(each.event, event_class)]
@@ -102,7 +103,7 @@ class Captured:
 
         Raises:
             AssertionError: There is none. The message lists the events that were tracked.
-            TypeError: `event_class` is no class, or it has no field of that name.
+            TypeError: `event_class` is not a class, or it has no field of that name.
         """
         found = self._find(event_class, fields)
         if found is None:
@@ -118,7 +119,7 @@ class Captured:
 
         Raises:
             AssertionError: There is one.
-            TypeError: `event_class` is no class, or it has no field of that name.
+            TypeError: `event_class` is not a class, or it has no field of that name.
         """
         found = self._find(event_class, fields)
         if found is not None:

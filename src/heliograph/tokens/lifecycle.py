@@ -39,7 +39,7 @@ class EventTracker(Protocol):
         """Emit an event, and call the hooks `track_event`."""
 
     async def track_after_verification(self, event: TokenEvent) -> None:
-        """Track an event of a verification. Call it in `run_later` alone: nobody waits for it."""
+        """Track an event of a verification. Call it only in `run_later`: nobody waits for it."""
 
     def run_later(self, function: Callable[[], Awaitable[object]], delay_seconds: float = 0) -> None:
         """Run an async function later, and return at once.
@@ -82,7 +82,7 @@ class TokenLifecycle:
         await self.tracker.track(TokenRotated(token_id=token_id, handler=handler, grace=grace))
 
     async def first_used(self, actor: Actor, handler: str) -> None:
-        """Track the first use of a secret by its actor. Call it in `EventTracker.run_later` alone."""
+        """Track the first use of a secret by its actor. Call it only in `EventTracker.run_later`."""
         event = TokenFirstUsed(token_id=credential_of(actor), handler=handler, actor=actor)
         await self.tracker.track_after_verification(event)
 

@@ -27,7 +27,7 @@ class AttributeNames(dict[str, "str | None"]):
 
     Attributes:
         level: The number of keys that lead to a value with one of these names.
-        known: The same names as a plain dict, in which the interpreter finds them in two thirds of the time. The caller handles the
+        known: The same names as a plain dict, in which the interpreter finds them faster. The caller handles the
             `KeyError` for a name that is not remembered, by `name`.
         adders: The functions that add the objects of each class, as `heliograph.values.plain_attributes.adder_of` made them.
         inner: The names below each key, as `below` returned them.

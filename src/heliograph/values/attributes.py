@@ -83,7 +83,7 @@ def _add_flattened(attributes: Attributes, name: str, form: dict[str, object], r
 def _put(nested: dict[str, object], path: tuple[str, ...], value: object) -> None:
     """Put a value into nested dicts, which, unlike a joined path, keep keys apart that contain dots."""
     for key in path[:-1]:
-        nested = nested.setdefault(key, {})  # type: ignore[assignment]  # a path ends where its value is no dict
+        nested = nested.setdefault(key, {})  # type: ignore[assignment]  # a path ends where its value is not a dict
     nested[path[-1]] = value
 
 

@@ -314,7 +314,7 @@ class _FormBuilder:
         return form
 
     def _list_form(self, values: list[object]) -> list[object]:
-        """Return the form of a list. Many numbers or texts are looked at together, which costs a fifth of a call for each."""
+        """Return the form of a list. Many numbers or texts are looked at together, which is faster than a call for each."""
         readable = values[: max(self._remaining, 0)]
         if len(values) < _MANY or not are_own_forms(readable):
             return list(self._forms(values))

@@ -1,7 +1,7 @@
 """The fast way to the forms of plain values: of values with nothing private inside of them.
 
 Most values of dicts and lists are plain. `heliograph.values.forms` makes the same forms of them, and of every other value; it knows
-declarations of privacy, cycles and registered converters, which costs about ten times as much. `plain_form` raises `NotPlain`
+declarations of privacy, cycles and registered converters, and is slower. `plain_form` raises `NotPlain`
 for whatever it does not know, and the caller then asks `forms`. Containers are copied before they are read, because another
 thread may change them.
 
@@ -124,7 +124,7 @@ def converted_form(plain: Any, room: list[int], depth: int = MAX_PLAIN_NESTING -
 
 
 def dict_of(pairs: Pairs) -> dict[object, object]:
-    """Return the pairs of a mapping as a dict. Raise `NotPlain` if a key is no text, or is there twice."""
+    """Return the pairs of a mapping as a dict. Raise `NotPlain` if a key is not a text, or is there twice."""
     for key, _ in pairs:
         # This comes before the key is hashed, which would run its own code.
         if type(key) is not str:

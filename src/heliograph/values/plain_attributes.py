@@ -1,7 +1,7 @@
 """The fast way to the attributes of plain values. `heliograph.values.attributes.add_attributes` adds the same attributes, for every form.
 
 Each function raises `NotPlain` for a value that is not plain. Those that add a form have then added nothing. Those that read a
-value may have added a part of it, which the caller removes with `forget`: to collect it elsewhere first costs as much as all the tests.
+value may have added a part of it, which the caller removes with `forget`: to collect it elsewhere first is slower.
 
 Values of other classes than the built-in ones are added by their class. The function for a class (`adder_of`) is made once for each name
 that the values are below, and kept: see `AttributeNames.adders`.
@@ -43,7 +43,7 @@ def put_value(attributes: Attributes, name: str, names: AttributeNames, value: A
         attributes: The attributes to add to.
         name: The name of the attribute.
         names: The names below it.
-        value: The value, which is no form yet.
+        value: The value, which is not a form yet.
         room: The number of values that may be read, as for `heliograph.values.plain.plain_form`.
     """
     kind = type(value)
@@ -83,7 +83,7 @@ def adder_of(names: AttributeNames, cls: Any) -> Adder | None:
 
     Args:
         names: The names below the attribute of the value.
-        cls: The class, which is no built-in one.
+        cls: The class, which is not a built-in one.
     """
     try:
         return names.adders[cls]  # type: ignore[no-any-return]
@@ -114,7 +114,7 @@ def _put_converted(
     """Convert a value by a function, and add the result."""
     plain: Any = convert(value)
     kind, name = type(plain), names.prefix
-    # The test of `PLAIN_SCALAR`, of texts for ASCII alone. It is written out, as in `flatten`: a call would cost more than the test.
+    # The test of `PLAIN_SCALAR`, except that a text must be ASCII. It is written out, as in `flatten`, because a call is slower.
     if (
         (kind is str and plain.isascii())
         or (kind is int and (SMALL_NEGATIVE <= plain <= SMALL or INT64_MIN <= plain <= INT64_MAX))

@@ -1,6 +1,6 @@
 """Add the fields of plain objects to attributes.
 
-The function that does it is generated for each class, because a loop over the fields takes twice as long. It has no types to compare with,
+The function that does it is generated for each class, because a loop over the fields is slower. It has no types to compare with,
 unlike the functions of `heliograph.schema.read.generated`. This is generated for a class with the fields ``sku`` and ``count``::
 
     def add_fields(names, attribute_names, flat, value, room):
@@ -38,7 +38,7 @@ def fields_adder(cls: type, put_other: Callable[..., None]) -> Callable[..., Non
 
     Args:
         cls: The class of the object, which has `plain_fields`.
-        put_other: Adds the value of a field that is no common scalar.
+        put_other: Adds the value of a field that is not a common scalar.
     """
     fields = plain_fields(cls)
     lines = [

@@ -40,7 +40,7 @@ Converter = Callable[[Any], object]
 
 
 class Pairs(list[tuple[object, object]]):
-    """The keys and values of a mapping. It is no dict, because that would run the code by which a key is hashed."""
+    """The keys and values of a mapping. It is not a dict, because that would run the code by which a key is hashed."""
 
 
 class Unordered(list[object]):

@@ -56,13 +56,13 @@ class SetUps:
 
     def __init__(self) -> None:
         self.signals: list[tuple[TelemetrySignal, ...]] = []
-        self.explained: list[TelemetrySignal] = []
+        self.warned: list[TelemetrySignal] = []
         self.owned: list[OwnedProvider] = []
         self.error: Exception | None = None
 
     def __call__(self, environ: object, *signals: TelemetrySignal, **kwargs: Any) -> list[OwnedProvider]:
         self.signals.append(signals)
-        self.explained += kwargs.get("warned", ())
+        self.warned += kwargs.get("warned", ())
         if self.error is not None:
             raise self.error
         self.owned.append(OwnedProvider())
@@ -322,4 +322,4 @@ def test_spans_that_a_sibling_keeps_from_the_outbox_are_one_warning(
 
     [message] = warnings.messages
     assert "go to datasette-otel-viewer and not to an OTLP endpoint, nor to the outbox" in message
-    assert set_ups.explained == [TelemetrySignal.TRACES]
+    assert set_ups.warned == [TelemetrySignal.TRACES]

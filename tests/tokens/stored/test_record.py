@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from heliograph import TokenExpired, TokenRevoked
-from heliograph.tokens.stored.record import Secret, Token, parse_restrictions
+from heliograph.tokens.stored.record import Secret, Token, parse_restrictions, stored_facts
 
 NOW = 1000.0
 
@@ -94,3 +94,21 @@ def test_restrictions_are_parsed() -> None:
     """A token without a text of restrictions has none."""
     assert parse_restrictions(None) is None
     assert parse_restrictions('{"a": ["vi"]}') == {"a": ["vi"]}
+
+
+def test_stored_facts_have_times_as_text() -> None:
+    """The command line and the page of Datasette show the same."""
+    facts = stored_facts(Token(id="t1", actor_id="ada", created=0.0, unused_after=60))
+
+    assert facts == {
+        "id": "t1",
+        "actor_id": "ada",
+        "label": None,
+        "restrictions": None,
+        "created": "1970-01-01T00:00:00+00:00",
+        "last_used": None,
+        "expires": None,
+        "unused_after": 60,
+        "revoked": None,
+        "revoked_by": None,
+    }

@@ -63,7 +63,7 @@ class OutboxDirectory:
     """The directory that holds the folders.
 
     Args:
-        directory: The directory, or a link to it. It is created, for its owner alone, if it does not exist.
+        directory: The directory, or a link to it. It is created, for its owner only, if it does not exist.
         max_bytes: The size that all files in it may reach together.
 
     Attributes:

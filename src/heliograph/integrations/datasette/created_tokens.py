@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from datasette.events import CreateTokenEvent
 
 from heliograph.events import EventLike
-from heliograph.integrations.datasette.request_actor import App, Scope
+from heliograph.integrations.asgi_types import App, Receive, Scope, Send
 from heliograph.telemetry.actor_attributes import TOKEN_ID_KEY
 from heliograph.tokens.events import TokenCreated
 
@@ -57,7 +57,7 @@ def with_created_tokens(app: App, track: Callable[[TokenCreated], Awaitable[None
         track: Tracks an event, and raises nothing.
     """
 
-    async def run(scope: Scope, receive: Any, send: Any) -> None:
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
         created = CreatedTokens()
         token = of_request.set(created if scope["type"] == "http" else None)
         try:

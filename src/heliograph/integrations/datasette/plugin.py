@@ -37,11 +37,12 @@ from heliograph.errors import OutboxError, SettingsError
 from heliograph.events import EventLike
 from heliograph.hooks.plugin_checks import warn_of_uncalled_hooks
 from heliograph.hooks.specs import hookimpl
+from heliograph.integrations.asgi_types import App
 from heliograph.integrations.datasette.created_tokens import with_created_tokens, with_token_id
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.page import navigation, views
 from heliograph.integrations.datasette.process_providers import ProcessProviders
-from heliograph.integrations.datasette.request_actor import App, keep_request, with_request_actor
+from heliograph.integrations.datasette.request_actor import keep_request, with_request_actor
 from heliograph.integrations.datasette.routes import Routes
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog

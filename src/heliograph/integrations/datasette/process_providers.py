@@ -47,7 +47,7 @@ _NOT_IN_OUTBOX: Final = (
 """The same for one that keeps them from the outbox, too."""
 
 COMMAND_MILLIS: Final = 1000
-"""The longest time for which a command that is no server waits for the backend: with its start, it ends within two seconds."""
+"""The longest time for which a command that is not a server waits for the backend: with its start, it ends within two seconds."""
 
 logger: Final = SafeLogger(SCOPE)
 

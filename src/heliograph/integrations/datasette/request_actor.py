@@ -7,18 +7,16 @@ middleware has. So two hooks are needed: the middleware makes an `ActorOfRequest
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from heliograph.ambient_actor import Actor, RequestActor, acting_as
+from heliograph.integrations.asgi_types import App, Receive, Scope, Send
 from heliograph.integrations.request_attributes import of_scope
 from heliograph.semconv import CLIENT_ADDRESS, HTTP_ROUTE, USER_AGENT_ORIGINAL
 
 if TYPE_CHECKING:
     from datasette.utils.asgi import Request
-
-Scope: TypeAlias = MutableMapping[str, Any]
-App: TypeAlias = Callable[[Scope, Any, Any], Awaitable[None]]
 
 FindRoute: TypeAlias = Callable[[str], "str | None"]
 
@@ -80,7 +78,7 @@ def with_request_actor(
         is_internal: Returns True in a request of `datasette.client`.
     """
 
-    async def run(scope: Scope, receive: Any, send: Any) -> None:
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return

@@ -291,7 +291,8 @@ def _array_class(cls: type) -> type:
         return tuple
     if issubclass(cls, collections.abc.Sequence):
         return list
-    # A `Collection` may be of any class. The one that is named here is read the fastest, and all others with the same result.
+    # A value that is declared as a `Collection` may be of any class. Generated code reads one of the class that is returned here the fastest,
+    # and all others with the same result.
     return frozenset
 
 

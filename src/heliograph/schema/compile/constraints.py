@@ -16,7 +16,7 @@ _PACKAGES: Final = frozenset({"msgspec", "annotated_types", "pydantic"})
 
 @dataclass(frozen=True, kw_only=True)
 class Constraints:
-    """The bounds of the values of a type. `None` is no bound.
+    """The bounds of the values of a type. `None` means that there is no bound.
 
     Attributes:
         ge: The least value.

@@ -190,7 +190,7 @@ def parse_body(
     """Return the template of a log record's body, or `None` if the class has no ``message``.
 
     Raises:
-        SchemaError: The message is no text, or it names a field that does not exist.
+        SchemaError: The message is not a text, or it names a field that does not exist.
     """
     if message is None:
         return None

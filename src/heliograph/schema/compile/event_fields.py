@@ -15,7 +15,7 @@ from heliograph.schema.model.wire_attributes import expands, has_names_inside
 from heliograph.semconv import ACTOR_ONLY, LOG_RECORD_UID, SCOPE, attribute_part, has_namespace
 
 _NO_PROPERTIES: Final = frozenset({"actor", "created", "name"})
-"""The names of fields that are no properties. A field ``name`` is a mistake, which is reported as such."""
+"""The names of fields that are not properties. A field ``name`` is a mistake, which is reported as such."""
 _REQUIREMENT: Final = re.compile(r"required|recommended|opt_in|conditionally_required: .*\S")
 
 

@@ -20,7 +20,7 @@ from heliograph.values.text import display
 class EventSchema:
     """The contract of one event class.
 
-    It is data alone. `heliograph.schema.read.event.EventReader` reads events with it, `heliograph.schema.export` writes it
+    It is only data. `heliograph.schema.read.event.EventReader` reads events with it, `heliograph.schema.export` writes it
     in other formats, and `heliograph.schema.gate` compares it with an older one.
 
     Attributes:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 try:
     from re import _parser as parser  # type: ignore[attr-defined]  # it has no public name
-except ImportError:  # pragma: no cover — Python 3.10 alone
+except ImportError:  # pragma: no cover — only Python 3.10
     import sre_parse as parser
 
 _PORTABLE: Final = re.compile(

@@ -36,8 +36,8 @@ class Format(enum.Enum):
     JSON Schema's times have an offset and its durations have no sign. Python's times may lack the offset, and its durations
     may have a sign, so that a duration has no name here, and the patterns are wider.
 
-    A pattern matches the text that msgspec writes, and any other notation of ISO 8601 or RFC 4648 for the same value. It alone
-    decides: each text that it matches is also valid to a validator that checks JSON Schema's formats.
+    A pattern matches the text that msgspec writes, and any other notation of ISO 8601 or RFC 4648 for the same value. Only the
+    pattern decides: each text that it matches is also valid to a validator that checks JSON Schema's formats.
     """
 
     DATE_TIME = ("date-time", rf"^{_DATE}[Tt ]{_TIME}{_OFFSET}?$")

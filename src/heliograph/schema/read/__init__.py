@@ -1,9 +1,9 @@
 """Read events with a schema: attributes, violations, protected properties, coverage.
 
-`event.EventReader` is the entrance. It reads each field of an event in one of three ways:
+`event.EventReader` is the entry point. It reads each field of an event in one of three ways:
 
-1. `generated` writes one Python function per event class, when the class is registered. The function knows the common case
-   alone: a value of exactly the declared class and within its bounds. It reads every tracked event first.
+1. `generated` writes one Python function per event class, when the class is registered. The function knows only
+   the common case: a value of exactly the declared class and within its bounds. It reads every tracked event first.
 2. `generated.odd_values` makes one more function for a field, when the first value comes that is legal but not common, such as
    a dict in the place of an object.
 3. `field` reads one field, and handles every value there can be. It is asked for what the generated functions refuse, or if

@@ -1,6 +1,6 @@
 """Compare a form with its type, and report each violation by its kind and path, without any part of the value.
 
-`violations_of` accepts any form and never raises, also for a number that is no form: NaN and the infinities, which JSON cannot
+`violations_of` accepts any form and never raises, also for a number that is not a form: NaN and the infinities, which JSON cannot
 write, violate every type of a number. Nothing is reported for properties that no field declares: an event may
 carry more than its contract.
 """

@@ -107,7 +107,7 @@ def is_memory(path: Path) -> bool:
 
 
 def create_private(path: Path) -> None:
-    """Create the file for its owner alone, if it does not exist. Nothing is created for tokens that end with the process."""
+    """Create the file, for its owner only, if it does not exist. Nothing is created for tokens that end with the process."""
     if not is_memory(path):
         sqlite_file.create_private(path)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenExpired, TokenRevoked
+from heliograph.values.text import utc
 
 REPLACED_AT_ONCE: Final = 0.0
 """The end of a secret that was replaced without grace. It is not the time of the replacement: the secret, which may have leaked, would
 be valid again if somebody set the clock back."""
+
+_TIMES: Final = ("created", "last_used", "expires", "revoked")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,3 +138,10 @@ class Secret:
 def parse_restrictions(text: str | None) -> Mapping[str, object] | None:
     """Return restrictions from the form in which the database has them."""
     return None if text is None else json.loads(text)
+
+
+def stored_facts(token: Token) -> dict[str, object]:
+    """Return everything that is stored about a token, by field. Times are texts, in UTC."""
+    return {
+        name: utc(value) if name in _TIMES and value is not None else value for name, value in asdict(token).items()
+    }

@@ -238,14 +238,14 @@ class TokenStore:
 
         return await self._write(claim)
 
-    async def write_last_used(self, uses: Mapping[str, float], *, block: bool = True) -> None:
+    async def write_last_used(self, uses: Mapping[str, float]) -> None:
         """Write the last use of tokens, by id. A later time in the database stays."""
 
         def write(connection: sqlite3.Connection) -> None:
             sql = "update heliograph_tokens set last_used = max(coalesce(last_used, 0), ?) where id = ?"
             connection.executemany(sql, [(used, token_id) for token_id, used in uses.items()])
 
-        await self._database.execute_write_fn(write, block=block)
+        await self._write(write)
 
     async def _select(self, condition: str, parameters: Sequence[object], *, limit: int = -1) -> list[Token]:
         await self.prepare()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from datasette.permissions import Action
@@ -27,7 +27,7 @@ from heliograph.telemetry.actor_attributes import TOKEN_ID_KEY
 from heliograph.tokens import IssuedToken, Token
 from heliograph.tokens.restrictions import TokenRestrictions
 from heliograph.tokens.stored.handler import DatabaseTokenHandler
-from heliograph.values.text import utc
+from heliograph.tokens.stored.record import stored_facts
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -47,7 +47,6 @@ MAX_LABEL: Final = 200
 
 _UNITS: Final = {"minutes": 60, "hours": 60 * 60, "days": 24 * 60 * 60}
 _NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
-_TIMES: Final = ("created", "last_used", "expires", "revoked")
 
 
 class _Mistake(Exception):
@@ -157,11 +156,8 @@ async def _listed(datasette: Datasette, manager: Manager) -> list[dict[str, Any]
 
 
 def _to_dict(datasette: Datasette, manager: Manager, token: Token) -> dict[str, Any]:
-    known = asdict(token)
-    times = {name: None if known[name] is None else utc(known[name]) for name in _TIMES}
     return {
-        **known,
-        **times,
+        **stored_facts(token),
         "state": tokens.state_of(datasette, token),
         "allows": list(_allowed(datasette, token.restrictions or {})),
         "is_own": token.actor_id == manager.actor_id,

@@ -6,7 +6,7 @@ attributes.
 
 Any other value of a field with texts, containers or classes is first given to a second generated function (`odd_values`). What that
 refuses, and any other value of all other fields, goes to the `heliograph.schema.read.field.FieldReader` of the field, which handles every
-value there can be. So one odd or invalid value costs the reading of its field alone.
+value there can be. So one odd or invalid value costs only the reading of its field.
 
 The form of a container needs a loop, and so a helper function of its own. Everything else is an expression.
 

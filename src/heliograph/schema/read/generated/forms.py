@@ -1,6 +1,6 @@
 """The source that makes the forms of common values, for every type.
 
-`FormWriter.code_of` is the entrance. A container needs a loop, so its form is made by a helper function, which raises `NotPlain` for an
+`FormWriter.code_of` is the entry point. A container needs a loop, so its form is made by a helper function, which raises `NotPlain` for an
 item that is not common. Every other form is one expression.
 """
 
@@ -256,7 +256,7 @@ class FormWriter:
         return test
 
     def _typed_dict_test(self, kind: ObjectType, copying: str, variable: str) -> str:
-        """Return the condition that a value is a dict with the declared keys. Its copy has texts as keys alone."""
+        """Return the condition that a value is a dict with the declared keys. All keys of its copy are texts."""
         copy = f"copy_{variable}"
         required = [f"{field.name!r} in {copy}" for field in kind.fields if field.required]
         if len(required) == len(kind.fields):

@@ -17,7 +17,7 @@ from heliograph.schema.read.generated.odd_values import other_values
 from heliograph.schema.read.generated.source import Source, indented
 from heliograph.schema.read.validation import Violation
 from heliograph.values import plain, plain_attributes
-from heliograph.values.attributes import MAX_KEYS, Attributes, array_or_json
+from heliograph.values.attributes import Attributes, array_or_json
 from heliograph.values.privacy import PrivacyPolicy
 from heliograph.values.standard_library import MAX_VALUES
 from heliograph.values.text import escape_surrogates, has_no_surrogates, json_of
@@ -27,7 +27,6 @@ AttributesFunction = Callable[..., Attributes]
 
 KNOWN: Final[dict[str, object]] = {
     "ABSENT": declared_dicts.ABSENT,
-    "MAX_KEYS": MAX_KEYS,
     "MAX_VALUES": MAX_VALUES,
     "NotPlain": plain.NotPlain,
     "UNSET": msgspec.UNSET,

@@ -1,7 +1,7 @@
 """The source that flattens a dict: it adds an attribute for each key, and raises `NotPlain` for one that is not common.
 
-The attributes are added one after the other, because to collect them elsewhere first costs as much as all the tests. Whoever
-catches the exception forgets them.
+The attributes are added one after the other, because to collect them elsewhere first is slower. Whoever catches the exception
+forgets them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Such a value is a text or a container of a subclass, a container with an odd item, or a dict in the place of an object.
 
-The generated function of an event class knows exact classes alone. For a field with texts, containers or classes, one more function is
+The generated function of an event class knows only exact classes. For a field with texts, containers or classes, one more function is
 generated when the first value comes that is not common. It has the same source, for a type in which each class is a dict with the same
 keys. Any other value becomes its form first, in which nothing is odd any more. A value that the function refuses is read by the
 `FieldReader` of the field: it is invalid, or it is an odd value whose type is a text with a pattern, such as a date.

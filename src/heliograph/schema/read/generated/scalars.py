@@ -82,7 +82,7 @@ def length_tests(kind: StringType | ArrayType | MapType, variable: str) -> list[
 
 
 def _converted_code(kind: StringType, variable: str, source: Source) -> Code | None:
-    """Return the source for a value that is no text and becomes one: a date, a UUID, bytes, a path."""
+    """Return the source for a value that is not a text and becomes one: a date, a UUID, bytes, a path."""
     python = _CONCRETE.get(kind.python, kind.python)
     is_exact = f"type({variable}) is {source.constant('class', python)}"
     if python in WRITTEN_BY_MSGSPEC:
@@ -110,7 +110,7 @@ def enum_code(kind: EnumType, variable: str, source: Source) -> Code | None:
     if not _values_are_forms(kind.python, kind) or not reads_plainly(kind.python, ("_value_",)):
         return None
     test, form = f"type({variable}) is {source.constant('class', kind.python)}", f"{variable}._value_"
-    # A combination of flags is no member, and may be none of the declared ones.
+    # A combination of flags is not a member, and may be none of the declared ones.
     return Code(f"{test} and {form} in {values}" if issubclass(kind.python, enum.Flag) else test, form)
 
 
