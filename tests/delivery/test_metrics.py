@@ -160,6 +160,19 @@ def test_counts_are_kept_by_reason() -> None:
     assert "refused" not in counters.by_reason(OUTBOX_DEAD)
 
 
+def test_additions_without_a_lock_are_counted_when_somebody_reads() -> None:
+    """A thread that holds the lock of the counters, in the middle of an addition, keeps nobody from counting so."""
+    counters = OutboxCounters()
+    with counters._lock:
+        thread = threading.Thread(target=lambda: counters.add_later(OUTBOX_REJECTED, 2, DROPPED_OLDEST), daemon=True)
+        thread.start()
+        join(thread)
+    counters.add(OUTBOX_REJECTED, 1, DROPPED_OLDEST)
+
+    assert counters.by_reason(OUTBOX_REJECTED) == {DROPPED_OLDEST: 3}
+    assert counters.total(OUTBOX_REJECTED) == 3
+
+
 def test_total_can_be_counted_elsewhere() -> None:
     """Setting it twice does not add up."""
     counters = OutboxCounters()

@@ -310,6 +310,43 @@ def test_each_record_arrives_or_is_counted_as_dropped(tmp_path: Path) -> None:
     assert len(set(server.accepted)) == len(server.accepted) == 3000 - dropped
 
 
+def test_dropping_does_not_wait_for_the_logging_of_the_program(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler of `logging` may emit, as OpenTelemetry's does, while another thread drops the oldest records. Neither waits for the other."""
+    full = {"max_bytes": 600_000, "when_full": OutboxFullPolicy.DROP_OLDEST}
+    with serving(lambda number, records: (503, {}, b"")) as down, logging_to(tmp_path, down.endpoint, **full) as emit:
+
+        def drop() -> None:
+            for number in range(300):
+                emit(f"{number} ".ljust(10_000, "."))
+
+        emit("one")
+        dropping = threading.Thread(target=drop, daemon=True)
+        # `logging` holds this lock while a handler emits.
+        caplog.handler.acquire()
+        try:
+            dropping.start()
+            join(dropping)
+            emit("from the handler")
+        finally:
+            caplog.handler.release()
+
+        assert emit.processor.counts.by_reason(OUTBOX_REJECTED)["dropped_oldest"] > 0
+
+        wait_for(lambda: "The outbox is full. Dropped: " in caplog.text)
+
+
+def test_records_that_are_dropped_last_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The shutdown logs what the worker has not logged."""
+    with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("one")
+        assert emit.processor._worker.close(Deadline(60_000))
+        emit.processor._count_dropped(2)
+
+    assert "The outbox is full. Dropped: 2 records, the oldest." in caplog.text
+
+
 def test_flush_reports_dropped_records_once(tmp_path: Path) -> None:
     """The storages count them through the processor, in the thread that emits."""
     with serving() as server, logging_to(tmp_path, server.endpoint) as emit:

@@ -199,8 +199,9 @@ Known limits
 - If a server refuses a single record as invalid and asks to wait, another record is tried at once.
 - A record that is dropped while it is being sent is counted as dropped if the request fails. The server may have stored it
   before, all the same.
-- A thread that drops segments logs and counts while it holds the writer's lock. If a signal handler interrupts logging
-  or counting on another thread, and emits, the two can wait for each other.
+- A signal handler that emits takes the writer's lock. Where it has interrupted its thread while that held a lock further down in the table,
+  the order is the wrong one: if another thread holds the writer's lock at that moment and needs the same one, to drop the oldest records or
+  to give a lost folder up, the two wait for each other. Each of these locks is held for microseconds.
 - A signal handler that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes
   the file that the ``emit`` is writing to: the ``emit`` raises ``ValueError``.
 - A child that is forked while the parent's worker is adopting may inherit a lock file that it does not know of. That

@@ -4,15 +4,16 @@ Every processor has its own counters (`OutboxCounters`). The metrics read them w
 addition, and works without any meter provider.
 
 Counters are written by the worker and by every thread that emits, and read by the thread of a metric reader: a lock guards
-them. `OutboxMetrics` has a lock for its two lists, which change only when a processor begins, ends, or finds itself in a forked
+them. A thread that holds another lock counts with `OutboxCounters.add_later`, which takes none. `OutboxMetrics` has a lock for its two lists, which change only when a processor begins, ends, or finds itself in a forked
 child. Both are `RLock`s, since a signal handler may emit, or shut a processor down, while its own thread holds one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -84,6 +85,7 @@ class OutboxCounters:
         self._observer = observer
         self._lock = threading.RLock()
         self._counts: Counter[tuple[MetricName, str]] = Counter()
+        self._later: deque[tuple[MetricName, int, str]] = deque()
 
     def add(self, metric: MetricName, count: int = 1, reason: str = "") -> None:
         """Add to a counter."""
@@ -93,6 +95,10 @@ class OutboxCounters:
                 self._counts[metric, reason] += count
             if self._observer is not None:
                 self._observer.counted(metric, count, reason)
+
+    def add_later(self, metric: MetricName, count: int, reason: str) -> None:
+        """Add to a counter when somebody reads the counters. No lock is taken, and the observer is not called here."""
+        self._later.append((metric, count, reason))
 
     def observe_request(self, count: int, send: Callable[[], Verdict]) -> Verdict:
         """Send a request, and report it to the observer.
@@ -124,6 +130,9 @@ class OutboxCounters:
 
     def by_reason(self, metric: MetricName) -> Mapping[str, int]:
         """Return the count for each reason that occurred."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self.add(*self._later.popleft())
         with self._lock:
             return {reason: count for (name, reason), count in self._counts.items() if name == metric}
 

@@ -10,6 +10,7 @@ thread. A processor has no lock of its own; its parts have theirs. These fields 
 - `_pending_bytes` may miss a few additions of threads that race. It only decides when the worker is woken, which polls anyway.
 - `_reported_losses` may be set by two flushes at once: both may then report the same loss, or a later one reports it again.
 - `_error_logged_at` may be read by two threads at once. The message is logged twice then.
+- `_logged_drops` is read and set by the worker, and by `shutdown` after it.
 
 In a forked child only the forking thread exists, and another one may have held any lock. `_restart_in_child` closes the files that
 belong to the parent, and creates everything again.
@@ -158,7 +159,7 @@ class OutboxProcessor:
         self._counters = OutboxCounters(self._self_observation)
         self._storages = Storages(self._signal, self._outbox.directory, self._create_storage)
         self._pending_bytes = 0
-        self._reported_losses = 0
+        self._reported_losses = self._logged_drops = 0
         self._error_logged_at = float("-inf")
         state = DestinationState(
             self._given_transport or open_transport(self._destination),
@@ -168,7 +169,7 @@ class OutboxProcessor:
             signal=self._signal,
         )
         self._sender = Sender(state)
-        self._worker = Worker(self._outbox, self._sender, self._storages.all)
+        self._worker = Worker(self._outbox, self._sender, self._storages.all, self._log_dropped)
         self._metrics.add(self)
 
     def _restart_in_child(self) -> None:
@@ -269,8 +270,18 @@ class OutboxProcessor:
             logger.error("%ss are not accepted: %s", self._signal.word.capitalize(), message)
 
     def _count_dropped(self, count: int) -> None:
-        self._counters.add(OUTBOX_REJECTED, count, DROPPED_OLDEST)
-        logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, self._signal.word))
+        """Count records that were dropped. They are not logged here, because the thread that drops them holds the lock of a journal.
+
+        A handler of `logging` may emit: it would wait for the journal, and this thread for the handler.
+        """
+        self._counters.add_later(OUTBOX_REJECTED, count, DROPPED_OLDEST)
+
+    def _log_dropped(self) -> None:
+        """Log the number of records that were dropped since the last call. The worker calls this in each round."""
+        dropped = self._counters.by_reason(OUTBOX_REJECTED).get(DROPPED_OLDEST, 0)
+        if dropped > self._logged_drops:
+            count, self._logged_drops = dropped - self._logged_drops, dropped
+            logger.warning("The outbox is full. Dropped: %s, the oldest.", counted(count, self._signal.word))
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Wait until every record that was accepted before this call was delivered.
@@ -338,6 +349,7 @@ class OutboxProcessor:
             logger.error(
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."
             )
+        self._log_dropped()
         self._metrics.remove(self)
 
 

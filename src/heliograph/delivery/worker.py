@@ -71,17 +71,23 @@ class Worker:
         outbox: The outbox, in which it looks for orphans.
         sender: The sender. Only this worker's thread may send with it.
         storages: Returns the storages of this process. It is called from the thread, before each round.
+        report: Called from the thread, in each round: logs what threads that emit could not, because they held a lock.
 
     Attributes:
         orphans: The orphans that are being sent. Replaced as a whole by the thread, never changed in place.
     """
 
     def __init__(
-        self, outbox: OutboxDirectory, sender: Sender, storages: Callable[[], Iterable[ResourceStorage]]
+        self,
+        outbox: OutboxDirectory,
+        sender: Sender,
+        storages: Callable[[], Iterable[ResourceStorage]],
+        report: Callable[[], None],
     ) -> None:
         self._outbox = outbox
         self._sender = sender
         self._storages = storages
+        self._report = report
         self._bell = Bell()
         self._progress = threading.Condition()
         self.orphans: list[Orphan] = []
@@ -146,6 +152,7 @@ class Worker:
         attach(set_value(SUPPRESS_INSTRUMENTATION, True))
         while not self._sender.closed.is_set():
             with self._logged_errors():
+                self._report()
                 if time.monotonic() >= self._adopt_at:
                     # Set before the search: one that fails must not be tried first in each round, before own records.
                     self._adopt_at = time.monotonic() + _ADOPT_SECONDS
