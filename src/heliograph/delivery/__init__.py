@@ -13,9 +13,9 @@ Programs use `heliograph.delivery.processor.OutboxLogRecordProcessor` and
 
 Below, a *record* is a log record or a span. A *signal* is logs or traces, as in OpenTelemetry: `heliograph.delivery.signals` has everything in
 which the two differ. A *signal handler* is a function of Python's `signal` module, which runs in the main thread, in the middle of any line.
-The *outbox* is the directory that all processors and processes share. Each processor has
-storages, a worker and a sender of its own, and adopts only folders of its signal: nothing of one signal waits for the other. They share
-the directory, with its limit and its dead letters.
+
+Each processor has storages, a worker and a sender of its own, and adopts only folders of its signal: nothing of one signal waits for the
+other. They share the outbox, with its limit and its dead letters.
 
 Constraints
 ===========
@@ -44,21 +44,10 @@ On disk
       damaged/<folder>/…                       damaged bytes of folders that are deleted
       dead.db                                  dead letters, in SQLite
 
-A folder has one owner: the process that writes it, or, after its death, the one that adopted it. It holds the records of one signal and one
-resource, since a request carries the resource once. All numbers are little-endian:
-
-- *segment*: a header, the same header again, then frames, then zeros. The file is reserved at its full size when it is
-  created. It is written through a memory map, or by system calls where reserved space is no promise.
-- *header*: ``HELIOJNL``, version (2 bytes), length of the content (4), content, CRC-32 of all before it (4). The content is the
-  signal (1; 1 logs, 2 traces), the length of the schema URL (4), the schema URL, and the encoded ``Resource``.
-- *frame*: length of the payload (4), CRC-32 of sequence and payload (4), sequence (8), payload. A length of 0 ends the frames.
-- *payload*: kind (1 byte; 1 a scope, 2 a record), number of the scope (2), content. The content of a scope is the length of the
-  schema URL (4), the schema URL, and the encoded ``InstrumentationScope``; of a record, the ``LogRecord`` as the field of
-  ``ScopeLogs`` that it will be in the request, or the ``Span`` as a field of ``ScopeSpans``. A record is encoded once, and its bytes are
-  copied from then on.
-- *cursor*: ``HELIOCUR``, version (2), sequence (8), CRC-32 of all before it (4). Replaced as a whole, by a rename.
-
-`heliograph.delivery.journal` has the details, and ``docs/delivery.md`` the table for users.
+A folder has one owner: the process that writes it, or, after its death, the one that adopted it. It holds the journal of one signal and one
+resource, since a request carries the resource once. A record is encoded once, as the field that it will be in the request, and its bytes are
+copied from then on. The journal is described in `heliograph.delivery.journal`, the format of its files in `heliograph.delivery.journal.frames`
+and `heliograph.delivery.journal.cursor`; ``docs/delivery.md`` has a table of the format for users.
 
 Threads and locks
 =================
@@ -83,24 +72,37 @@ lock                                guards
 ``flock`` on ``<folder>/lock``      the folder, between processes: who writes it, who sends it, who deletes it
 `Storages._lock`                    the set of storages, and "shut down"
 `ResourceStorage._lock`             the creation of its folder, giving it up, and "closed"
-`AwaitedCommits._lock`              its thread, and "closed"
+`AwaitedCommits._lock`              the start of its thread, and "closed"
+`LazyThread._lock`                  the thread of `AwaitedCommits`: which one runs
 `JournalWriter._lock`               the current segment, full ones that are not synced yet, its scopes, the next sequence
 `GroupCommit._lock`                 which thread syncs to the disk, up to which sequence that is done, and what failed
 `JournalReader._reading`            the sequences from which records are read, sent and given up
 `MemoryJournal._lock`               its records and their size
 `Schedule._lock`                    the times before which nothing is sent
-`OutboxMetrics._lock`               the list of outboxes that are reported
+`OutboxMetrics._lock`               the list of processors that are reported
 `OutboxCounters._lock`              the counters
+`LimitedLog._lock`                  the number of failures of each kind since the last line about it
 `HttpTransport._sending`, `_lock`   the request under way; the socket that ``close`` interrupts, and "closed"
 `GrpcTransport._lock`               the channel
 `Worker._progress`                  no data: flushing threads wait at it for the worker
 =================================== =================================================================================
 
-An emitting thread takes one lock, for the time in which a frame is copied: the writer's. The worker does not take it, except to give a
-lost folder up. It reads what the length fields, written last, declare complete. Locks are taken in the order of the table, never the other way
-round, so no two threads wait for each other. Those that a signal handler may meet are ``RLock``: its own thread may hold
-them. The worker alone takes those of the transports, except for ``close``. An ``RLock`` lets the handler in, so a writer that is in the
-middle of a frame raises `JournalBusy`, and the record goes to memory. The worker is woken by a `Bell`, which a handler may ring, too.
+An emitting thread usually takes one lock, for the time in which a frame is copied: the writer's. It takes more in these cases:
+
+- ``full``: also that of `GroupCommit`, and of `AwaitedCommits` if an event loop awaits the sync.
+- The first record of a logger or a resource: those of `Storages` and `ResourceStorage`.
+- The segment is full, and so is the outbox: inside the writer's lock, those of the readers whose oldest records are dropped. The
+  thread does not log, since a handler of `logging` may emit, and counts without a lock. The worker logs.
+- A record that is rejected: that of `OutboxCounters`, and those of `logging` for the line about it.
+- A record that goes to memory: that of `MemoryJournal`. A failure of the disk also takes those of `LimitedLog` or `logging`.
+
+The worker takes the writer's lock only to give a lost folder up. It reads what the length fields, written last, declare complete.
+
+Most locks are taken alone. Where one is taken inside another, it comes later in the table: that of the writer inside
+`ResourceStorage._lock`, those of `GroupCommit` and of readers inside the writer's, and so on. The locks that a signal handler may meet are
+``RLock``, since its own thread may hold them. The known limits name the one case in which a handler takes two in the other order. The worker
+alone takes those of the transports, except for ``close``. An ``RLock`` lets the handler in, so a writer that is in the middle of a frame raises
+`JournalBusy`, and the record goes to memory. The worker is woken by a `Bell`, which a handler may ring, too.
 
 Only the worker reads and acknowledges. A thread that drops segments gives up their records in the reader first, under the reader's lock.
 Others read single values of a reader without a lock.
@@ -108,18 +110,12 @@ Others read single values of a reader without a lock.
 Invariants
 ==========
 
-1. Sequences of a folder begin at 1, have no gap, and are never used twice. So a gap means damage, and its size is known.
-2. A frame becomes visible as a whole: its length is written after all else. If the process is killed before, zeros are there.
-3. A full disk is an error when a segment is created, and never later: its space is reserved before it is mapped.
-4. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter. After any exception the
+Those of a journal are in `heliograph.delivery.journal`, those of the directory in `heliograph.delivery.outbox.folders`. Beyond them:
+
+1. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter. After any exception the
    reader goes back to the first record that is not acknowledged, so none is skipped.
-5. The cursor never goes past a record that is not acknowledged, and a segment is deleted only when the cursor is past it.
-   A cursor that is lost, old or damaged costs duplicates, never a record.
-6. A folder is written by one process, and read for sending by one thread. The lock is taken before its first byte is written,
-   and is released after the last one is read.
-7. A folder or file that somebody else may have prepared is passed over, and stays as it is (`heliograph.delivery.trust`).
-8. The file ``lock`` is the first file of a folder, and the last to be deleted.
-9. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
+2. A folder or file that somebody else may have prepared is passed over, and stays as it is (`heliograph.delivery.trust`).
+3. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
 
 Operation, step by step
 =======================
@@ -128,24 +124,16 @@ Operation, step by step
 (`heliograph.delivery.logger`); else the processor encodes the SDK's object. The logger's resource and scope lead to a storage, by a
 cache.
 
-**Append.** Under the writer's lock, the record gets the next sequence, and its frame is written to the segment, the length
-last. From here on it survives the death of the process, since the pages belong to the system. With
-``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for a *sync* that began after that. There is one at a time: a thread that finds none
-under way runs the next one for all who wait by then. It runs without the GIL and without a lock, so all other threads go on
-(`heliograph.delivery.journal.sync` says why ``fdatasync`` covers a memory map on Linux, and what is called elsewhere). If it fails, each
-record that it should have covered is reported as not synced; it stays in the journal, and is sent. `Host.track_event`, and the hook in
-Datasette, do not wait in the event loop: a thread of the journal does, and the caller awaits it (`heliograph.runtime.deferred_waits`).
+**Append.** The journal of the storage takes the record, which survives the death of the process from then on. With
+``HELIOGRAPH_OUTBOX_SYNC=full`` the thread then waits for a sync of the disk. `Host.track_event`, and the hook in Datasette, do not wait in the
+event loop: a thread of the journal does, and the caller awaits it (`heliograph.runtime.deferred_waits`).
 
-**Roll.** If the segment has no room, the size of the outbox is checked against the share of the signal (the whole for log records, half of
-it for spans). If it is full, spans of this process are dropped to make room for log records. If there are none, `OutboxFull` is raised, or
-the oldest segment is dropped. Then a new segment is reserved. The first has 256 KiB, and each next is twice as large, up to 16 MiB: many
-processes write little. With ``full``, the old segment stays open until the next sync, which covers it, the new segment, and the names of
-folder and file, before the record counts as written. No thread that appends waits for a sync of another record.
+**Full outbox.** Before a journal reserves a segment, the size of the outbox is checked against the share of the signal (the whole for log
+records, half of it for spans). If it is full, spans of this process are dropped to make room for log records. If there are none, `OutboxFull`
+is raised, or the oldest segment is dropped.
 
-**Read.** The worker polls five times a second, or once a second while records come, and is woken after each MiB and by every
-flush. It sends what waits then, and not what comes meanwhile, so that steady traffic makes few requests. It reads about 1 MiB from
-the cursor on, in windows, with ``pread``. (A mapped file that someone truncates would kill the process that reads it.) Damage is
-skipped, up to the next frame with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
+**Poll.** The worker looks for records five times a second, or once a second while records come, and is woken after each MiB and by every
+flush. It reads and sends what waits then, and not what comes meanwhile, so that steady traffic makes few requests.
 
 **Send.** Header, scopes and records are joined to a request. One request is under way at a time.
 
@@ -154,7 +142,7 @@ and *hold* keep it, and wait for a growing backoff, and at least for the server'
 data* the batch is sent in halves, down to a single record. That one is only suspected at first, because a server that fails may
 refuse everything: it becomes a dead letter if another record is accepted, and it is refused again (`heliograph.delivery.sending.refusals`).
 
-**Acknowledge.** The cursor is replaced, and segments that are behind it are deleted. Waiting flushes are notified.
+**Acknowledge.** The journal notes it, and deletes what it does not need any more. Waiting flushes are notified.
 
 **Delete.** At shutdown, a folder is deleted if all in it is acknowledged. Else it is unlocked, and is an orphan from then on.
 

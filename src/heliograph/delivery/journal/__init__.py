@@ -14,7 +14,7 @@ Constraints
 Files
     ==============================  ==================================================================================
     ``<first sequence>.journal``    a segment: a header with the resource, then frames (format: `frames`)
-    ``cursor``                      the last acknowledged sequence, replaced as a whole (`cursor`)
+    ``cursor``                      the last acknowledged sequence, replaced as a whole (format: `cursor`)
     ``damaged/``                    bytes that could not be read, for people to look at
     ``lock``                        the lock of the owner (`heliograph.delivery.outbox.folder_lock`)
     ==============================  ==================================================================================
@@ -23,21 +23,30 @@ Files
 
 Invariants
     1. A folder has one writer at most, and one reader at most that acknowledges. The lock of the folder ensures this among
-       processes. Readers that only look (``read_only``) may come at any time.
-    2. The sequences of records start at 1 and have no gap; a folder that replaces a lost one goes on after the last sequence of
-       that. A gap in the files is damage, or records that were given up.
+       processes: it is taken before the first byte is written, and released after the last one is read. Readers that only look
+       (``read_only``) may come at any time.
+    2. The sequences of records start at 1, have no gap, and are never used twice; a folder that replaces a lost one goes on after the
+       last sequence of that. A gap in the files is damage, or records that were given up, and its size is known.
     3. A frame's length is written after the rest of the frame: a frame is there as a whole or not at all.
     4. When a segment exists, all older ones are complete. Only the last segment changes.
     5. Each segment has its own header and defines every scope that it uses: it can be read alone.
-    6. A record is deleted only if it is acknowledged or was given up to make room. A segment is deleted as a whole, and so is
-       a folder.
-    7. Space is reserved before it is written.
+    6. The cursor never goes past a record that is not acknowledged. A segment is deleted as a whole, when the cursor is past it or its
+       records were given up to make room, and so is a folder.
+    7. Space is reserved before it is written: a full disk is an error when a segment is created, and never later.
 
 Operation, step by step
-    - *Append*: take the writer's lock; if the segment has no room, make the next one (ask for room in the outbox, reserve the
-      file, write the header); define the scope if the segment does not have it yet; write the frame, its length last. If
-      durable, wait for a sync that began after that (`group_commit`). It covers full segments, the current one, and new names.
-    - *Read*: from the cursor on, in batches from one segment each, over damage to the next undamaged frame.
+    - *Append*: under the writer's lock, the record gets the next sequence. If the segment has no room, the journal *rolls*. If the segment does
+      not have the scope yet, it is defined. Then the frame is written, its length last. From here on it survives the death of the
+      process, since the pages belong to the system.
+    - *Roll*: ask for room in the outbox, reserve a file, write the header. The first segment has 256 KiB, and each next is twice as large, up
+      to 16 MiB: many processes write little. A durable journal keeps the old segment open until the next sync, which covers it, the new
+      segment, and the names of folder and file.
+    - *Sync* (durable): the thread waits for a sync of the disk that began after its append. There is one at a time: a thread that finds none
+      under way runs the next one for all who wait by then (`group_commit`). It runs without the GIL and without a lock, so all other
+      threads go on. `sync` says why ``fdatasync`` covers a memory map on Linux, and what is called elsewhere. If it fails, each record that it
+      should have covered is reported as not synced; it stays in the journal, and is sent.
+    - *Read*: about 1 MiB from the cursor on, from one segment, in windows, with ``pread`` (`segment` says why). Damage is skipped, up to the
+      next frame with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
     - *Acknowledge*: replace the cursor, then delete the segments before the one with the next record.
     - *Rewind*: after a request failed, read again from the first record that is not acknowledged.
     - *Give up*: if the outbox is full and its policy is `drop_oldest`, the thread that appends calls

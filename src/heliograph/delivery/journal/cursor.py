@@ -1,5 +1,7 @@
 """The cursor of a journal: a small file with the last acknowledged sequence.
 
+Its content, little-endian: ``HELIOCUR``, version (2 bytes), sequence (8), CRC-32 of all bytes before it (4).
+
 The file is replaced as a whole (a new one is written beside it, then renamed), so after a kill there is either the old cursor or
 the new one. Only the reader of the journal, which holds the lock of the folder, writes it.
 """

@@ -11,14 +11,11 @@ payload    kind (1), number of the scope (2), and
            for a record: the encoded LogRecord, as the field `log_records` of `ScopeLogs`, or Span, as `spans` of `ScopeSpans`
 =========  =====================================================================================================
 
-- A length of 0 ends the frames. Reserved space is zeros, and a frame's length is written last, so an unfinished frame is
-  never read as one.
-- Sequences start at 1, have no gap, and are never used twice in a folder. So a reader can count records that are missing. The
-  CRC covers the sequence, so an old frame at a wrong place is not accepted.
+- A length of 0 ends the frames: reserved space is zeros.
+- The CRC covers the sequence, so an old frame at a wrong place is not accepted.
 - A scope frame has the sequence of the record that follows it, and uses up none of its own.
-- Each segment defines every scope that it uses. So each can be read alone, and older segments can be deleted. The definition is
-  repeated with the first record of the scope after each 64 KiB, and the number of a scope is the same in all segments of a
-  folder, until all 65,536 numbers are used. So a damaged definition can be found elsewhere.
+- The definition of a scope is repeated with its first record after each 64 KiB, and the number of a scope is the same in all segments
+  of a folder, until all 65,536 numbers are used. So a damaged definition can be found elsewhere.
 - Version 1 has one header without a copy and without the signal, and numbers that are valid within their segment alone.
 - Every version begins with the same magic, version, length and CRC. So a reader can tell a later version, which it must not
   touch, from damage.

@@ -4,8 +4,6 @@ Ownership is an exclusive `flock` on the file ``lock``. The kernel drops it when
 folder whose lock is free belongs to a process that has died: it is an orphan, and the process that locks it may send and
 delete it. A file with a process id would not do: ids are used again, and a file outlives a kill.
 
-When a folder is deleted, the lock file goes last. A folder without it is empty, and any process may delete it.
-
 A `FolderLock` is used by one thread at a time (its owner in `storage.py` or `orphans.py`).
 
 A forked child shares the parent's open lock files. The parent's lock lasts until *both* have closed them, so the child closes

@@ -1,18 +1,7 @@
-"""The outbox on disk: one folder for each process, signal and resource.
+"""The outbox on disk: one folder for each process, signal and resource, as shown at the top of `heliograph.delivery`.
 
-::
-
-    OUTBOX/<process id>-<random>/lock       locked by the process that writes the folder, or by the one that adopted it
-    OUTBOX/<process id>-<random>/…          the journal of the folder
-    OUTBOX/<process id>-<random>.traces/…   the same for spans
-    OUTBOX/.<process id>-<random>/          a folder that is being created
-    OUTBOX/damaged/<process id>-<random>/…  bytes that could not be read, kept for inspection
-    OUTBOX/dead.db                          the dead letters
-
-A process owns the folders that it has locked (`heliograph.delivery.outbox.folder_lock`). A folder whose lock is free belongs to a process that
-has died: it is an orphan, and the process that locks it may send and delete it.
-
-Many processes work in one outbox at once, without any other lock between them. Two rules make that safe:
+A process owns the folders that it has locked; one whose lock is free is an orphan (`heliograph.delivery.outbox.folder_lock`). Many processes
+work in one outbox at once, without any other lock between them. Two rules make that safe:
 
 - A folder is created under a hidden name, locked, and only then renamed to its final name. Nobody sees it unlocked.
 - When a folder is deleted, the file ``lock`` goes last. A folder without it is empty, and any process may delete it.
