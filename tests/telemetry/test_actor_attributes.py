@@ -405,7 +405,7 @@ def test_names_of_keys_are_remembered_within_bounds() -> None:
         actors.put(attributes, {"id": "a", f"key-{number}": number, "secret": "x", "x" * 200: 1})
         assert attributes[f"heliograph.actor.key-{number}"] == number
         assert "secret" not in str(attributes)
-        assert len(actors._other_names) <= MAX_REMEMBERED
+        assert len(actors._verbatim_names_below_actor) <= MAX_REMEMBERED
 
 
 @pytest.mark.parametrize("count", [3, MAX_KEYS - 1, MAX_KEYS, MAX_KEYS + 1])

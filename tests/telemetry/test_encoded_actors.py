@@ -119,4 +119,4 @@ def test_remembered_keys_are_bounded() -> None:
     actors = EncodedActors(FILTERS["all"], DeclaredAttributes())
     for number in range(3 * MAX_REMEMBERED):
         assert actors.put([], {f"key{number}": "x"})
-        assert len(actors._keys) <= MAX_REMEMBERED
+        assert len(actors._key_encodings) <= MAX_REMEMBERED

@@ -257,6 +257,7 @@ def _iso(unix_nano: int) -> str:
 
 
 def _from_row(row: sqlite3.Row) -> Quarantined:
+    """Return the event in a row of the table."""
     span = SpanContext(
         trace_id=int(row["trace_id"], 16),
         span_id=int(row["span_id"], 16),

@@ -222,6 +222,7 @@ class _RunningLoop:
 
 
 def _start_loop() -> _RunningLoop:
+    """Start a thread with an event loop, and return them when the loop runs. If an exception interrupts this, the loop is stopped."""
     # Not in the new thread: a fork in the middle of an import there would block the child, as soon as that imports the same module.
     with importing:
         import asyncio

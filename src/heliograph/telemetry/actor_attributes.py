@@ -41,6 +41,8 @@ TOKEN_ID_KEY: Final = "token_id"  # noqa: S105 — the name of a key
 """The key of an actor with the id of the token that it was authenticated by."""
 MAX_TOKEN_ID_LENGTH: Final = 128
 """A longer text is no id of a token."""
+NOT_EXPORTED: Final = ""
+"""Used in place of the name of an attribute for a key of which nothing is exported."""
 
 _EVERY_KEY: Final = "*"
 # Dicts are slower with keys of a subclass of str.
@@ -81,39 +83,48 @@ class ActorFilter:
             for name, _, privacy in (key.partition(":") for key in keys if not key.startswith("-"))
         }
         if _EVERY_KEY not in allowed:
-            self._others = Attribute(privacy=Privacy.DROP)
+            self._default_declaration = Attribute(privacy=Privacy.DROP)
         elif allowed[_EVERY_KEY].privacy is Privacy.PLAIN:
             # `*` states no privacy, so the policy's default applies.
-            self._others = Attribute()
+            self._default_declaration = Attribute()
         else:
-            self._others = allowed[_EVERY_KEY]  # such as `*:hash`
+            self._default_declaration = allowed[_EVERY_KEY]  # such as `*:hash`
         # Exclusions come last: neither a name nor `*` in the setting can bring back an excluded or secret key.
         excluded = {*ACTOR_SECRETS, TOKEN_ID_KEY, *(key[1:] for key in keys if key.startswith("-"))}
-        self._by_key = allowed | dict.fromkeys(excluded, Attribute(privacy=Privacy.DROP))
+        self._declarations = allowed | dict.fromkeys(excluded, Attribute(privacy=Privacy.DROP))
         # Lookups in a dict are slower with keys or values of a subclass of str.
-        self._plain_names = {
+        self._verbatim_user_attributes = {
             key: str(name)
             for key, name in ACTOR_ATTRIBUTES.items()
             if name != USER_ROLES and self.privacy_of(key) is Privacy.PLAIN
         }
-        self._other_names = _OtherNames(self)
+        self._verbatim_names_below_actor = _VerbatimNamesBelowActor(self)
         self._token_handlers = dict(BUILT_IN_TOKENS)
         is_hashed = self.privacy_of("id") is Privacy.HASH
-        self._names = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
+        self._user_attributes = {key: str(name) for key, name in ACTOR_ATTRIBUTES.items()}
         self.id_attribute = USER_HASH if is_hashed else USER_ID
-        self._names["id"] = str(self.id_attribute)
+        self._user_attributes["id"] = str(self.id_attribute)
 
     def privacy_of(self, key: str) -> Privacy:
         """Return the privacy of the value under a key."""
-        return self.policy.privacy_of(self._by_key.get(key, self._others), actor_attribute(key))
+        return self.policy.privacy_of(self._declarations.get(key, self._default_declaration), actor_attribute(key))
 
-    def is_known(self, key: str) -> bool:
-        """Return True if a key has an attribute of its own, such as `user.id`."""
-        return key in self._names
+    def has_user_attribute(self, key: str) -> bool:
+        """Return True if a key becomes an attribute `user.*`, such as `user.id`, and none below `heliograph.actor`."""
+        return key in self._user_attributes
 
-    def plain_name(self, key: str) -> str | None:
-        """Return the attribute of a key whose texts are exported as they are, `NOT_EXPORTED`, or `None` for any other key."""
-        return self._plain_names.get(key) if key in self._names else self._other_names[key]
+    def verbatim_name(self, key: str) -> str | None:
+        """Return the attribute of a key if texts under that key are exported as they are.
+
+        Returns:
+            The name of the attribute; `NOT_EXPORTED` if nothing under the key is exported; `None` if its texts are masked, hashed or converted,
+            or if the key cannot be part of a name.
+        """
+        return (
+            self._verbatim_user_attributes.get(key)
+            if key in self._user_attributes
+            else self._verbatim_names_below_actor[key]
+        )
 
     def put(self, attributes: Attributes, actor: object) -> None:
         """Add the exported part of an actor to the attributes.
@@ -131,30 +142,30 @@ class ActorFilter:
                 # Start again, without the keys that are not strings.
                 self.put(attributes, self._as_dict(actor))
                 return
-            name = self._plain_names.get(key)
+            name = self._verbatim_user_attributes.get(key)
             if name is not None and type(value) is str and value.isascii():
                 # This is the usual case, without the general path below.
                 attributes[name] = value
-            elif name is not None or key in self._names:
-                self.put_known(attributes, key, value)
+            elif name is not None or key in self._user_attributes:
+                self.put_user_attribute(attributes, key, value)
             else:
                 others.append((key, value))
         if others:
-            self._put_others(attributes, others)
+            self._put_below_actor(attributes, others)
         token_id = actor.get(TOKEN_ID_KEY)
         if token_id is not None:
             self.put_credential(attributes, token_id, actor.get("token"))
 
-    def put_known(self, attributes: Attributes, key: str, value: object) -> None:
-        """Add the value of a key that has a name of its own, such as ``user.roles``."""
+    def put_user_attribute(self, attributes: Attributes, key: str, value: object) -> None:
+        """Add the value of a key that becomes an attribute `user.*`, such as `user.roles`."""
         form = self._exported_form(key, value)
         if form is not DROPPED and form is not None and form != {}:
-            attributes[self._names[key]] = list(_texts(form)) if key == "roles" else str(form)
+            attributes[self._user_attributes[key]] = list(_texts(form)) if key == "roles" else str(form)
 
-    def _put_others(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
-        """Add the values of the keys that have no name of their own."""
+    def _put_below_actor(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
+        """Add the values of keys that become attributes below `heliograph.actor`."""
         plain: Attributes = {}
-        names: dict[str, str | None] = self._other_names
+        names: dict[str, str | None] = self._verbatim_names_below_actor
         for key, value in items:
             name, kind = names[key], type(value)
             # Most values are their own forms. To ask for them here saves two calls for each.
@@ -166,16 +177,16 @@ class ActorFilter:
             if name is not None and to_form is not None and value is not None:
                 plain[name] = to_form(value)  # type: ignore[assignment]  # a scalar
             elif name != NOT_EXPORTED:
-                self._put_any(attributes, items)
+                self._put_any_below_actor(attributes, items)
                 return
         plain.pop(NOT_EXPORTED, None)
         if len(plain) < MAX_KEYS:
             attributes.update(plain)
         else:
-            self._put_any(attributes, items)
+            self._put_any_below_actor(attributes, items)
 
-    def _put_any(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
-        """Add the values of keys that have no name of their own, whatever the values are."""
+    def _put_any_below_actor(self, attributes: Attributes, items: list[tuple[str, object]]) -> None:
+        """Add the values of keys that become attributes below `heliograph.actor`, whatever the values are."""
         forms = {escape_surrogates(key): self._exported_form(key, value) for key, value in items}
         exported = {key: form for key, form in forms.items() if form is not DROPPED and form is not None}
         add_attributes(attributes, ACTOR, self.policy.without_opted_out(exported, ACTOR))
@@ -247,7 +258,7 @@ class ActorFilter:
         return self.policy.apply(privacy, form)
 
 
-class _OtherNames(AttributeNames):
+class _VerbatimNamesBelowActor(AttributeNames):
     """The names below `heliograph.actor` of the keys whose values are exported as they are. A dropped key has the name `NOT_EXPORTED`."""
 
     __slots__ = ("_filter",)
@@ -266,10 +277,6 @@ class _OtherNames(AttributeNames):
                 return None if name is None else NOT_EXPORTED
             case _:
                 return None
-
-
-NOT_EXPORTED: Final = ""
-"""The name of a key that is not exported."""
 
 
 def _texts(form: object) -> Iterator[str]:

@@ -48,7 +48,7 @@ from heliograph.semconv import (
 from heliograph.settings import Settings, Signal
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emit_failures import EmitFailures
-from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, STANDARD_ATTRIBUTES, Encoded, EncodedEvents
+from heliograph.telemetry.encoded_events import SEVERITY_NUMBERS, STANDARD_ATTRIBUTES, Encoded, EncodedEvents, names_of
 from heliograph.telemetry.invalid_events import InvalidEventHandler
 from heliograph.telemetry.limits import Limits, limits_of_logger, warn_of_low_limits
 from heliograph.telemetry.metrics import error_type, metrics_of
@@ -262,8 +262,7 @@ class Emitter:
             self._trace_emitter.emit(schema.event_name, attributes, uid, timestamp, context, encoded)
         self._metrics.events.add(schema.event_name)
         if reader.coverage.count(timestamp):
-            seen = attributes if encoded is None else dict.fromkeys(encoded[0].key_values.names(encoded[2]))
-            reader.coverage.see(seen, timestamp)
+            reader.coverage.see(attributes if encoded is None else names_of(encoded), timestamp)
 
     def _substitute_timestamp(self, created: object, attributes: Attributes) -> int:
         """Return a timestamp for a `created` that is not an aware datetime in the range of OTLP.
@@ -282,6 +281,11 @@ class Emitter:
         return self._clock()
 
     def _emit_log(self, reader: EventReader, attributes: Attributes, timestamp: int, context: Context) -> None:
+        """Emit the log record of an event with its attributes. A failure of the provider is reported.
+
+        Raises:
+            OutboxFull: The outbox has no room for the event, and the setting ``validation`` is ``strict``.
+        """
         try:
             log = self._logger or self._find_logger()
             if log is not None:
@@ -323,6 +327,7 @@ class Emitter:
             return True
 
     def _find_logger(self) -> Logger | None:
+        """Return the logger of the provider, and let all parts of the emitter use it; `None`, with a report, if no provider is set."""
         # Kept only once a provider is set. Until then the API returns a proxy, which would add a call to every later event.
         if self._providers.has_logs():
             log = self._providers.logger()

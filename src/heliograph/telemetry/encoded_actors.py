@@ -15,18 +15,18 @@ from heliograph.values.attribute_names import MAX_REMEMBERED
 from heliograph.values.attributes import MAX_KEYS, Attributes
 from heliograph.values.scalars import INT64_MAX, INT64_MIN
 
-_Key: TypeAlias = "tuple[bool, Mapping[int, bytes] | None, Mapping[bool, bytes], Mapping[int, bytes]]"
+_KeyEncoding: TypeAlias = "tuple[bool, Mapping[int, bytes] | None, Mapping[bool, bytes], Mapping[int, bytes]]"
 """The facts that are remembered of a key of actors.
 
-The items are: True if the key has an attribute of its own, such as `user.id`, of which only texts are exported as they are; the bytes
+The items are: True if the key becomes an attribute `user.*`, of which only texts are exported as they are; the bytes
 before a text, by its size in UTF-8, or `None` if `ActorFilter` has to read each value; and the encoded attributes by their values, for
 booleans and for integers. It is a plain tuple, because a named one takes longer to read than the rest of its use.
 """
 
-_NOT_EXPORTED: Final[_Key] = (False, None, {}, {})
+_ENCODING_OF_NOTHING: Final[_KeyEncoding] = (False, None, {}, {})
 
 
-class _Keys(dict[str, "_Key | None"]):
+class _KeyEncodings(dict[str, "_KeyEncoding | None"]):
     """The keys of actors; `None` for one that is not remembered. It is emptied when it is full: keys may come from outside."""
 
     __slots__ = ("_encoder", "_filter")
@@ -36,22 +36,22 @@ class _Keys(dict[str, "_Key | None"]):
         self._filter = actor_filter
         self._encoder = encoder
 
-    def __missing__(self, key: str) -> _Key | None:
-        is_known, name = self._filter.is_known(key), self._filter.plain_name(key)
-        if name is None and not is_known:
+    def __missing__(self, key: str) -> _KeyEncoding | None:
+        is_user_attribute, name = self._filter.has_user_attribute(key), self._filter.verbatim_name(key)
+        if name is None and not is_user_attribute:
             # Such a key is not remembered, because it may be of any length.
             return None
         if len(self) >= MAX_REMEMBERED:
             self.clear()
-        found = self[key] = self._new(name, is_known=is_known)
+        found = self[key] = self._new(name, is_user_attribute=is_user_attribute)
         return found
 
-    def _new(self, name: str | None, *, is_known: bool) -> _Key:
+    def _new(self, name: str | None, *, is_user_attribute: bool) -> _KeyEncoding:
         if name is None:
-            return is_known, None, {}, {}
+            return is_user_attribute, None, {}, {}
         if name == NOT_EXPORTED:
-            return _NOT_EXPORTED
-        return is_known, self._encoder.texts(name), self._encoder.booleans(name), self._encoder.integers(name)
+            return _ENCODING_OF_NOTHING
+        return is_user_attribute, self._encoder.texts(name), self._encoder.booleans(name), self._encoder.integers(name)
 
 
 class EncodedActors:
@@ -65,7 +65,7 @@ class EncodedActors:
     def __init__(self, actor_filter: ActorFilter, encoder: KeyValueEncoder) -> None:
         self._filter = actor_filter
         self._encoder = encoder
-        self._keys: dict[str, _Key | None] = _Keys(actor_filter, encoder)
+        self._key_encodings: dict[str, _KeyEncoding | None] = _KeyEncodings(actor_filter, encoder)
 
     def put(self, key_values: list[bytes], actor: object) -> bool:
         """Append the exported part of an actor. Return False, and append nothing, if it has to be exported as attributes."""
@@ -84,26 +84,26 @@ class EncodedActors:
 
     def _encode(self, key_values: list[bytes], actor: dict[object, object]) -> bool:
         """Append the exported part of an actor. Return False if it has to be exported as attributes: some may be appended then."""
-        # As `ActorFilter` puts them: first those with an attribute of their own.
+        # As `ActorFilter` puts them: first the attributes `user.*`.
         others: list[bytes] = []
-        keys = self._keys
+        encodings = self._key_encodings
         for key, value in actor.items():
             # The class first: the look-up would call a key's own __hash__ and __eq__.
-            found = keys[key] if type(key) is str else None
+            found = encodings[key] if type(key) is str else None
             if found is None:
                 return False
-            is_known, texts, booleans, integers = found
+            is_user_attribute, texts, booleans, integers = found
             kind = type(value)
             if kind is str and texts is not None:
                 data = value.encode()  # type: ignore[attr-defined]
-                (key_values if is_known else others).append(texts[len(data)] + data)
-            elif is_known:
-                self._put_known(key_values, key, value)  # type: ignore[arg-type]
+                (key_values if is_user_attribute else others).append(texts[len(data)] + data)
+            elif is_user_attribute:
+                self._put_user_attribute(key_values, key, value)  # type: ignore[arg-type]
             elif kind is bool and texts is not None:
                 others.append(booleans[value])  # type: ignore[index]
             elif kind is int and texts is not None and INT64_MIN <= value <= INT64_MAX:  # type: ignore[operator]
                 others.append(integers[value])  # type: ignore[index]
-            elif found is not _NOT_EXPORTED:
+            elif found is not _ENCODING_OF_NOTHING:
                 return False
         if others:
             if len(others) >= MAX_KEYS:
@@ -113,9 +113,9 @@ class EncodedActors:
             self._put_credential(key_values, actor)
         return True
 
-    def _put_known(self, key_values: list[bytes], key: str, value: object) -> None:
+    def _put_user_attribute(self, key_values: list[bytes], key: str, value: object) -> None:
         attributes: Attributes = {}
-        self._filter.put_known(attributes, key, value)
+        self._filter.put_user_attribute(attributes, key, value)
         self._encoder.put(key_values, attributes)
 
     def _put_credential(self, key_values: list[bytes], actor: dict[object, object]) -> None:

@@ -133,6 +133,7 @@ class InvalidEventHandler:
     def _record(
         self, reader: EventReader, event: EventLike, uid: str, time_unix_nano: int, violations: list[Violation]
     ) -> InvalidRecord:
+        """Return what the quarantine keeps of an event: its properties and its actor as they would be exported, and its violations."""
         schema = reader.schema
         attributes: Attributes = {}
         actor = getattr_or_none(event, "actor")

@@ -144,6 +144,7 @@ def _trace(
     base: type | None,
     rejection_class: type[Exception] | None,
 ) -> object:
+    """Return one result of the hook with its token handlers traced; see `trace_handlers`."""
     if isinstance(result, (list, tuple)):
         return type(result)(_trace(each, telemetry, verification, base, rejection_class) for each in result)
     if type(result) is TracedTokenHandler or not is_token_handler(result):

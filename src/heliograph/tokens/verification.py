@@ -141,6 +141,7 @@ class Verification:
         return actor
 
     def _attempt(self, position: int, token: str) -> _Attempt:
+        """Return the attempt that the call of a handler belongs to: the running one for its token, or a new one if the host begins again."""
         attempt = self._attempts.get(token)
         if attempt is not None and position in attempt.asked:
             # The host begins again. If a handler is still running, the host verifies the token twice at the same time: that attempt ends

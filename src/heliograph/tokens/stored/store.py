@@ -269,6 +269,11 @@ class TokenStore:
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch a file to the write-ahead log, and wait for other processes that use it.
+
+    Raises:
+        sqlite3.OperationalError: The file is still locked after the timeout.
+    """
     deadline = Deadline(LOCK_TIMEOUT_MILLIS)
     while True:
         try:
