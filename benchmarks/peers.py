@@ -43,7 +43,7 @@ from heliograph import Host, Settings
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider
+from heliograph.sdk.signal_providers import CountingLoggerProvider
 from heliograph.settings import Signal
 
 CALLS = 200
@@ -79,7 +79,7 @@ def to_outbox(directory: Path) -> LoggerProvider:
     destination = Destination(protocol=OtlpProtocol.HTTP, url="http://127.0.0.1:9/v1/logs")
     outbox = OutboxLogRecordProcessor(directory, destination=destination)
     provider = CountingLoggerProvider(shutdown_on_exit=False)
-    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True, stops=(lambda: outbox.shutdown(0),)))
+    provider.open(Pipeline(parts=(outbox,), exporters=(), has_outbox=True, stops=(lambda: outbox.shutdown(0),)))
     return provider
 
 

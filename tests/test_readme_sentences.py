@@ -49,7 +49,7 @@ EVIDENCE: Final = {
         "tests/test_readme.py::test_the_first_event_is_printed_by_the_exporter_for_the_console",
     ),
     "If no server receives it,": (
-        "tests/sdk/test_owned_providers.py::test_script_says_how_much_was_not_delivered_and_to_which_endpoint",
+        "tests/sdk/test_provider_use.py::test_script_says_how_much_was_not_delivered_and_to_which_endpoint",
     ),
     "Set `OTEL_EXPORTER_OTLP_ENDPOINT`": (FIRST_EVENT,),
     "In a third terminal,": (BLOCKS,),

@@ -20,11 +20,11 @@ from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.span_processor import OutboxSpanProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider, CountingTracerProvider
+from heliograph.sdk.signal_providers import CountingLoggerProvider, CountingTracerProvider
 
 RESOURCE = Resource({"service.name": "benchmark"})
 FLUSH_MILLIS = 60_000
-NOTHING = Pipeline(parts=(), exports=())
+NOTHING = Pipeline(parts=(), exporters=())
 """The pipeline of a provider that exports nothing."""
 
 
@@ -98,5 +98,5 @@ def switch(providers: Providers, exports: Exports | None) -> None:
     has_outbox = exports is not None and isinstance(exports.spans, OutboxSpanProcessor)
     open_logs: Callable[[Pipeline], None] = providers.logs.open  # type: ignore[attr-defined]
     open_traces: Callable[[Pipeline], None] = providers.traces.open  # type: ignore[attr-defined]
-    open_logs(NOTHING if exports is None else Pipeline(parts=(exports.logs,), exports=(), has_outbox=has_outbox))
-    open_traces(NOTHING if exports is None else Pipeline(parts=(exports.spans,), exports=(), has_outbox=has_outbox))
+    open_logs(NOTHING if exports is None else Pipeline(parts=(exports.logs,), exporters=(), has_outbox=has_outbox))
+    open_traces(NOTHING if exports is None else Pipeline(parts=(exports.spans,), exporters=(), has_outbox=has_outbox))

@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider
+from heliograph.sdk.signal_providers import CountingLoggerProvider
 
 
 @contextmanager
@@ -23,6 +23,6 @@ def outbox_provider(url: str, directory: str | None = None, *, durable: bool = F
         destination = Destination(protocol=OtlpProtocol.HTTP, url=f"{url}/v1/logs")
         processor = OutboxLogRecordProcessor(Path(outbox), destination=destination, durable=durable)
         provider = CountingLoggerProvider(resource=Resource({"service.name": "benchmark"}), shutdown_on_exit=False)
-        provider.open(Pipeline(parts=(processor,), exports=(), has_outbox=True))
+        provider.open(Pipeline(parts=(processor,), exporters=(), has_outbox=True))
         yield provider
         provider.shutdown()

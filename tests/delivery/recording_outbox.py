@@ -10,7 +10,7 @@ from opentelemetry.sdk.resources import Resource
 
 from heliograph.delivery.processor import OutboxLogRecordProcessor
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider
+from heliograph.sdk.signal_providers import CountingLoggerProvider
 
 RESOURCE = Resource({"service.name": "tests"})
 
@@ -43,7 +43,7 @@ def direct(limits: LogRecordLimits | None = None) -> tuple[CountingLoggerProvide
     """Return a provider as `configure` makes it, and the outbox of its pipeline."""
     provider = CountingLoggerProvider(resource=RESOURCE, shutdown_on_exit=False, log_record_limits=limits)
     outbox = RecordingOutbox()
-    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
+    provider.open(Pipeline(parts=(outbox,), exporters=(), has_outbox=True))
     return provider, outbox
 
 

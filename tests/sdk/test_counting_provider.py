@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from heliograph.sdk.providers import OURS, Ours
+from heliograph.sdk.counting_provider import CountingProvider
+from heliograph.sdk.signal_providers import CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
 
+PROVIDERS = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)
 LATE = "was emitted after heliograph was shut down, and is lost"
 
 
-@pytest.mark.parametrize("provider_class", OURS)
-def test_provider_without_a_pipeline_has_nothing_to_deliver(provider_class: type[Ours]) -> None:
+@pytest.mark.parametrize("provider_class", PROVIDERS)
+def test_provider_without_a_pipeline_has_nothing_to_deliver(provider_class: type[CountingProvider]) -> None:
     """The end of such a provider can be asked for again."""
     provider = provider_class(shutdown_on_exit=False)
 
@@ -137,8 +139,8 @@ def test_program_may_shut_the_providers_down_itself(receiver: Receiver) -> None:
     assert "heliograph.events" in {metric.name for metric in receiver.metrics()}
 
 
-@pytest.mark.parametrize("provider_class", OURS)
-def test_last_user_is_known(provider_class: type[Ours]) -> None:
+@pytest.mark.parametrize("provider_class", PROVIDERS)
+def test_last_user_is_known(provider_class: type[CountingProvider]) -> None:
     """The pipeline ends with the last host, in whatever order they end."""
     provider = provider_class(shutdown_on_exit=False)
     for _ in range(3):

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetr
 from heliograph.delivery.processor import OutboxProcessor
 from heliograph.sdk.export_counts import CountingBatchLogRecordProcessor, CountingBatchSpanProcessor, ExportCounts
 from heliograph.sdk.exporters import Selection, TelemetrySignal, select
-from heliograph.sdk.pipelines import Export, PeriodicReader, Pipeline, build_pipeline
+from heliograph.sdk.pipelines import ExporterHandle, PeriodicReader, Pipeline, build_pipeline
 from threads import LIMIT_SECONDS
 
 
@@ -58,7 +58,7 @@ def test_each_exporter_has_a_part(build: Callable[..., Pipeline], signal: Teleme
     pipeline = build(signal, "console,otlp")
     assert kinds(pipeline.parts) == [part, part]
     assert (pipeline.kept, pipeline.stops, pipeline.has_outbox, pipeline.former) == ((), (), False, None)
-    named, url = (each.destination for each in pipeline.exports)
+    named, url = (each.destination for each in pipeline.exporters)
     assert named.startswith("Console")
     assert url == f"http://localhost:4318/v1/{signal.value}"
 
@@ -66,12 +66,12 @@ def test_each_exporter_has_a_part(build: Callable[..., Pipeline], signal: Teleme
 @pytest.mark.parametrize("signal", list(TelemetrySignal))
 def test_nothing_is_selected(build: Callable[..., Pipeline], signal: TelemetrySignal) -> None:
     pipeline = build(signal, "none")
-    assert (pipeline.parts, pipeline.exports, pipeline.kept) == ((), (), ())
+    assert (pipeline.parts, pipeline.exporters, pipeline.kept) == ((), (), ())
 
 
 def test_destination_has_no_credentials(build: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:canary@localhost:4318/otlp?key=canary")
-    [export] = build(TelemetrySignal.TRACES, "otlp").exports
+    [export] = build(TelemetrySignal.TRACES, "otlp").exporters
     assert "localhost:4318" in export.destination
     assert "canary" not in export.destination
 
@@ -87,7 +87,7 @@ def test_outbox_is_in_the_place_of_otlp(
     outbox = Outbox()
     pipeline = build(signal, names, outbox=cast("OutboxProcessor", outbox))
     assert pipeline.parts[-1] is outbox
-    assert (len(pipeline.parts), len(pipeline.exports), pipeline.has_outbox) == (others + 1, others, True)
+    assert (len(pipeline.parts), len(pipeline.exporters), pipeline.has_outbox) == (others + 1, others, True)
     pipeline.stop()
     assert outbox.ended == [0]
 
@@ -99,7 +99,7 @@ def test_reader_that_only_answers_is_kept() -> None:
     selection = Selection(exporters=(pulled,), problems=())
     first = build_pipeline(TelemetrySignal.METRICS, selection)
     assert kinds(first.kept) == [InMemoryMetricReader]
-    assert (first.parts, first.exports) == ((), ())
+    assert (first.parts, first.exporters) == ((), ())
     assert build_pipeline(TelemetrySignal.METRICS, selection, kept=[object(), *first.kept]).kept == first.kept
     assert build_pipeline(TelemetrySignal.METRICS, selection, kept=[object()]).kept != first.kept
 
@@ -108,13 +108,13 @@ def test_former_pipelines_are_part_of_it() -> None:
     """Theirs come after its own, the newest first."""
 
     def pipeline(name: str, former: Pipeline | None = None) -> Pipeline:
-        export = Export(counts=ExportCounts(), destination=name, stop=lambda: stopped.append(name))
-        return Pipeline(parts=(name,), exports=(export,), former=former)
+        export = ExporterHandle(counts=ExportCounts(), destination=name, stop=lambda: stopped.append(name))
+        return Pipeline(parts=(name,), exporters=(export,), former=former)
 
     stopped: list[str] = []
     newest = pipeline("c", pipeline("b", pipeline("a")))
     assert newest.all_parts == ("c", "b", "a")
-    assert [each.destination for each in newest.all_exports] == ["c", "b", "a"]
+    assert [each.destination for each in newest.all_exporters] == ["c", "b", "a"]
     newest.stop()
     assert stopped == ["c", "b", "a"]
 
@@ -132,9 +132,9 @@ def test_flush_reaches_every_part() -> None:
             return self.result
 
     parts = [Part(False), Part(True), Part(None)]
-    assert not Pipeline(parts=(*parts[:2],), exports=(), former=Pipeline(parts=(parts[2],), exports=())).flush(7)
+    assert not Pipeline(parts=(*parts[:2],), exporters=(), former=Pipeline(parts=(parts[2],), exporters=())).flush(7)
     assert [part.limits for part in parts] == [[7], [7], [7]]
-    assert Pipeline(parts=(*parts[1:],), exports=()).flush(7)
+    assert Pipeline(parts=(*parts[1:],), exporters=()).flush(7)
 
 
 def test_end_does_not_wait_for_a_part_that_hangs() -> None:
@@ -150,7 +150,7 @@ def test_end_does_not_wait_for_a_part_that_hangs() -> None:
 
     pipeline = Pipeline(
         parts=(Part(),),
-        exports=(Export(counts=ExportCounts(), destination="x", stop=lambda: hangs.wait(LIMIT_SECONDS)),),
+        exporters=(ExporterHandle(counts=ExportCounts(), destination="x", stop=lambda: hangs.wait(LIMIT_SECONDS)),),
         kept=(Part(),),
         stops=(fail, lambda: ended.append("stop")),
     )

@@ -17,7 +17,7 @@ from heliograph.delivery.encoding.span_events import takes_encoded_events
 from heliograph.sdk.counting_provider import CountingProvider
 from heliograph.sdk.export_counts import CountingBatchSpanProcessor, counting_exporter
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingTracerProvider
+from heliograph.sdk.signal_providers import CountingTracerProvider
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
@@ -67,7 +67,7 @@ def test_span_that_is_not_sampled_is_not_missed(sampler: sampling.Sampler) -> No
     """A span that is not sampled is never exported, so it is not counted as accepted."""
     exporter = counting_exporter(InMemorySpanExporter)()
     provider = CountingTracerProvider(shutdown_on_exit=False, sampler=sampler)
-    provider.open(Pipeline(parts=(CountingBatchSpanProcessor(exporter, exporter.counts),), exports=()))
+    provider.open(Pipeline(parts=(CountingBatchSpanProcessor(exporter, exporter.counts),), exporters=()))
     try:
         provider.get_tracer("tests").start_span("one").end()
         assert provider.force_flush()
@@ -119,14 +119,14 @@ def test_processors_that_are_added_come_before_the_outbox() -> None:
 def test_pipeline_with_another_processor_gets_objects() -> None:
     provider, outbox = direct()
     other = RecordingOutbox()
-    provider.open(Pipeline(parts=(other, outbox), exports=(), has_outbox=True))
+    provider.open(Pipeline(parts=(other, outbox), exporters=(), has_outbox=True))
     provider.get_logger("tests").emit(body="b")
     assert (outbox.objects, other.objects) == (1, 1)
 
 
 def test_pipeline_without_an_outbox_gets_objects() -> None:
     provider, outbox = direct()
-    provider.open(Pipeline(parts=(outbox,), exports=()))
+    provider.open(Pipeline(parts=(outbox,), exporters=()))
     provider.get_logger("tests").emit(body="b")
     assert outbox.objects == 1
 
@@ -183,7 +183,7 @@ def test_log_processor_that_is_added_while_a_pipeline_is_opened_gets_all(monkeyp
     provider.end()
     thread = run_meanwhile(monkeypatch, provider, lambda: provider.add_log_record_processor(Editing()))
 
-    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
+    provider.open(Pipeline(parts=(outbox,), exporters=(), has_outbox=True))
     thread.join()
     provider.get_logger("tests").emit(body="b")
 
@@ -195,7 +195,7 @@ def test_record_is_late_if_its_pipeline_has_ended_while_it_was_opened(monkeypatc
     provider, outbox = direct()
     thread = run_meanwhile(monkeypatch, provider, provider.end)
 
-    provider.open(Pipeline(parts=(outbox,), exports=(), has_outbox=True))
+    provider.open(Pipeline(parts=(outbox,), exporters=(), has_outbox=True))
     thread.join()
     provider.get_logger("tests").emit(body="late")
 
@@ -219,7 +219,7 @@ def test_spans_take_encoded_events_only_if_the_outbox_is_alone_after_all(
     provider = CountingTracerProvider(shutdown_on_exit=False)
     thread = run_meanwhile(monkeypatch, provider, lambda: change(provider))
 
-    provider.open(Pipeline(parts=(SpanProcessor(),), exports=(), has_outbox=True))
+    provider.open(Pipeline(parts=(SpanProcessor(),), exporters=(), has_outbox=True))
     thread.join()
 
     assert takes_encoded_events(provider.get_tracer("tests").start_span("one")) is is_alone

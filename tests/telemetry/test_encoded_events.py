@@ -20,7 +20,7 @@ from heliograph import Event, OutboxFull, Settings, Signal
 from heliograph.schema.compile.event_class import compile_schema
 from heliograph.schema.read.event import EventReader
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingTracerProvider
+from heliograph.sdk.signal_providers import CountingTracerProvider
 from heliograph.telemetry import encoded_events
 from heliograph.telemetry.actor_attributes import ActorFilter
 from heliograph.telemetry.emitter import Emitter
@@ -157,7 +157,7 @@ def test_recording_span_and_observer_need_attributes(monkeypatch: pytest.MonkeyP
 def recording(outbox: Any = None, **settings: Any) -> CountingTracerProvider:
     """Return a provider as `configure` makes it, whose spans go to an outbox."""
     provider = CountingTracerProvider(shutdown_on_exit=False, **settings)
-    provider.open(Pipeline(parts=(outbox or SpanProcessor(),), exports=(), has_outbox=True))
+    provider.open(Pipeline(parts=(outbox or SpanProcessor(),), exporters=(), has_outbox=True))
     return provider
 
 
@@ -249,7 +249,7 @@ def test_pipeline_that_ends_meanwhile() -> None:
 
     class Actor(dict[str, Any]):
         def items(self) -> Any:
-            provider.open(Pipeline(parts=(other,), exports=()))
+            provider.open(Pipeline(parts=(other,), exporters=()))
             return super().items()
 
     class Other(RecordingOutbox):

@@ -15,7 +15,7 @@ from heliograph.doctor import findings
 from heliograph.doctor.config_file import ConfigFile, DeclaredExporter
 from heliograph.doctor.findings import Finding
 from heliograph.errors import SettingsError
-from heliograph.sdk.explained import endpoint_of, endpoint_problem
+from heliograph.sdk.explained_exporters import endpoint_of, endpoint_problem
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.settings import Settings
 from heliograph.telemetry.missing_providers import CONFIG_FILE

@@ -80,8 +80,8 @@ def configure(
     host = Host(settings, plugins=plugins, events=events, databases=databases)
 
     def set_up() -> None:
-        for owned in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
-            host.at_shutdown(owned.shutdown)
+        for use in set_up_providers(os.environ, *TelemetrySignal, settings=settings):
+            host.at_shutdown(use.shutdown)
         at_exit = AtExit(host.shutdown, settings.flush_timeout_millis, in_children=host.flush)
         host.at_shutdown(lambda _: at_exit.cancel())
 

@@ -9,6 +9,9 @@ While a provider has no pipeline, it counts what it is given. The first of it is
 Threads: telemetry is emitted in any thread, and by signal handlers, while another thread opens or ends a pipeline. `parts` and
 `pipeline` are replaced as a whole, and read once for each item: it goes to the pipeline that was there, which exports all that it holds
 before it ends. The threads that configure and shut down hosts, and those that add processors, hold `lock`; those that emit do not.
+
+A host that ends removes itself and, if it was the last one, takes the pipeline away in one step. A host that is configured adds itself
+before it looks at the pipeline. So it finds one that does not end while the host uses it, or none, and opens its own.
 """
 
 from __future__ import annotations
@@ -84,15 +87,22 @@ class CountingProvider:
             self.users -= 1
             return self.users <= 0
 
-    def end(self) -> bool:
-        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
+    def take_pipeline(self) -> Pipeline | None:
+        """Return the pipeline, and have none from now on. The caller has to end it, by `end_pipeline`."""
         with self.lock:
             pipeline, self.parts, self.pipeline = self.pipeline, None, None
             self.note_pipeline()
         self._late_log = LimitedLog(logger)
-        if pipeline is None:
-            return True
-        return run_flush([export.counts for export in pipeline.all_exports], lambda: self._end(pipeline))
+        return pipeline
+
+    def end(self) -> bool:
+        """Deliver what the pipeline holds, and end it. Return True if everything was delivered."""
+        pipeline = self.take_pipeline()
+        return pipeline is None or self.end_pipeline(pipeline)
+
+    def end_pipeline(self, pipeline: Pipeline) -> bool:
+        """Do the same for a pipeline that was taken away."""
+        return run_flush([exporter.counts for exporter in pipeline.all_exporters], lambda: self._end(pipeline))
 
     def _end(self, pipeline: Pipeline) -> bool:
         for part in pipeline.all_parts:
@@ -113,7 +123,7 @@ class CountingProvider:
     def export_counts(self) -> Sequence[ExportCounts]:
         """The counts of the exporters, and of what was emitted without one."""
         pipeline = self.pipeline
-        return [self._late, *(export.counts for export in (() if pipeline is None else pipeline.all_exports))]
+        return [self._late, *(exporter.counts for exporter in (() if pipeline is None else pipeline.all_exporters))]
 
     def force_flush(self, timeout_millis: float = 30_000) -> bool:
         """Export everything that the provider holds. Return True if all of it was delivered."""

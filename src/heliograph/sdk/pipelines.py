@@ -1,7 +1,7 @@
 """Pipelines: everything between a provider and the places that its telemetry goes to.
 
-A pipeline is built of the SDK's public classes, which read limits and intervals from the environment themselves. It is data: the
-provider that it is opened in hands telemetry to its parts, and ends it.
+A pipeline is built of the SDK's public classes, which read limits and intervals from the environment themselves. The provider that it is
+opened in hands telemetry to its parts, flushes it, and ends it. A pipeline that was never opened ends by `Pipeline.discard`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing_extensions import assert_never
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
 from heliograph.runtime.deadline import run_within
-from heliograph.sdk.explained import create_exporter
+from heliograph.sdk.explained_exporters import create_exporter
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
     CountingBatchSpanProcessor,
@@ -33,8 +33,8 @@ GRACE_MILLIS: Final = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
-    """The facts about an exporter that a report of losses needs.
+class ExporterHandle:
+    """An exporter of a pipeline, as far as a report of losses and the end of the pipeline need it.
 
     Attributes:
         counts: The counts of what it delivered.
@@ -53,7 +53,7 @@ class Pipeline:
 
     Attributes:
         parts: The processors of spans or log records, or the readers of metrics.
-        exports: Their exporters.
+        exporters: Their exporters.
         kept: Readers that only respond to requests, such as Prometheus'. They stay with the provider when the pipeline ends, because they may
             keep a port until the process ends.
         stops: Further functions that make a part end at once.
@@ -62,7 +62,7 @@ class Pipeline:
     """
 
     parts: tuple[Any, ...]
-    exports: tuple[Export, ...]
+    exporters: tuple[ExporterHandle, ...]
     kept: tuple[Any, ...] = ()
     stops: tuple[Callable[[], object], ...] = ()
     has_outbox: bool = False
@@ -79,9 +79,9 @@ class Pipeline:
         return self.parts if self.former is None else (*self.parts, *self.former.all_parts)
 
     @property
-    def all_exports(self) -> tuple[Export, ...]:
+    def all_exporters(self) -> tuple[ExporterHandle, ...]:
         """The exporters of this pipeline and of the former ones."""
-        return self.exports if self.former is None else (*self.exports, *self.former.all_exports)
+        return self.exporters if self.former is None else (*self.exporters, *self.former.all_exporters)
 
     def flush(self, timeout_millis: float) -> bool:
         """Flush all parts. Return False if one of them failed."""
@@ -91,7 +91,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """Make all parts end at once, without delivering what they hold."""
-        for stop in (*(export.stop for export in self.all_exports), *self.stops):
+        for stop in (*(exporter.stop for exporter in self.all_exporters), *self.stops):
             _end(stop)
 
     def discard(self) -> None:
@@ -165,8 +165,10 @@ def _build_metrics(selection: Selection, kept: Iterable[object]) -> Pipeline:
 
 
 def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
-    exports = tuple(Export(counts=each.counts, destination=_destination_of(each), stop=each.stop) for each in exporters)
-    return Pipeline(parts=tuple(parts), exports=exports)
+    handles = (
+        ExporterHandle(counts=each.counts, destination=_destination_of(each), stop=each.stop) for each in exporters
+    )
+    return Pipeline(parts=tuple(parts), exporters=tuple(handles))
 
 
 def _end(function: Callable[[], object]) -> None:

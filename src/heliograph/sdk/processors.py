@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxLogRecordProcessor
 
 
-class _PipelineLast:
+class _WithPipeline:
     """Ends and flushes the processors that the program has added, and then the pipeline: a base beside that of the SDK."""
 
     def __init__(self, provider: CountingProvider) -> None:
@@ -40,7 +40,7 @@ class _PipelineLast:
         return self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
 
 
-class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
+class SpanProcessors(_WithPipeline, SynchronousMultiSpanProcessor):
     """The processors that the program has added, and then the pipeline: a processor may change spans before they are exported.
 
     Attributes:
@@ -80,7 +80,7 @@ class SpanProcessors(_PipelineLast, SynchronousMultiSpanProcessor):
             part.on_end(span)
 
 
-class LogRecordProcessors(_PipelineLast, SynchronousMultiLogRecordProcessor):
+class LogRecordProcessors(_WithPipeline, SynchronousMultiLogRecordProcessor):
     """The processors that the program has added, and then the pipeline: a processor may change records before they are exported.
 
     Attributes:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.classes import qualified_name
+from heliograph.sdk.counting_provider import CountingProvider
 from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.sdk.global_providers import find_provider
-from heliograph.sdk.providers import OURS, Ours
 from heliograph.version import __version__
 
-OWN: Final = "heliograph"
+HELIOGRAPH: Final = "heliograph"
 """The owner of the providers that heliograph has created."""
 
 
@@ -23,7 +23,7 @@ class Route:
 
     Attributes:
         signal: The signal.
-        owner: `OWN`, the name of another owner, or an empty text if no provider is set.
+        owner: `HELIOGRAPH`, the name of another owner, or an empty text if no provider is set.
         destinations: The places that a provider of heliograph exports to, as they may be shown. The places of other owners are unknown.
     """
 
@@ -51,18 +51,18 @@ def _route(signal: TelemetrySignal, outbox: Path | None, name: str | None) -> Ro
     provider = find_provider(signal)
     if provider is None:
         return Route(signal=signal, owner="")
-    if isinstance(provider, OURS):
-        return Route(signal=signal, owner=OWN, destinations=tuple(_destinations(provider, outbox)))
+    if isinstance(provider, CountingProvider):
+        return Route(signal=signal, owner=HELIOGRAPH, destinations=tuple(_destinations(provider, outbox)))
     return Route(signal=signal, owner=name or qualified_name(provider))
 
 
-def _destinations(provider: Ours, outbox: Path | None) -> Iterator[str]:
+def _destinations(provider: CountingProvider, outbox: Path | None) -> Iterator[str]:
     if provider.pipeline is None:
         return
     if provider.pipeline.has_outbox:
         yield f"the outbox {outbox}"
-    for export in provider.pipeline.exports:
-        yield export.destination
+    for exporter in provider.pipeline.exporters:
+        yield exporter.destination
     for reader in provider.pipeline.kept:
         yield type(reader).__name__
 
@@ -70,6 +70,6 @@ def _destinations(provider: Ours, outbox: Path | None) -> Iterator[str]:
 def _text(route: Route) -> str:
     if not route.owner:
         return f"{route.signal.value} nowhere"
-    if route.owner != OWN:
+    if route.owner != HELIOGRAPH:
         return f"{route.signal.value} by the provider of {route.owner}"
     return f"{route.signal.value} to {', '.join(route.destinations) or 'nowhere'}"

@@ -20,21 +20,17 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from typing_extensions import assert_never
 
 from heliograph.errors import SettingsError
+from heliograph.runtime.fork_lock import ForkLock
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk import declarative
-from heliograph.sdk.explained import endpoint_problem
+from heliograph.sdk.counting_provider import CountingProvider
+from heliograph.sdk.explained_exporters import endpoint_problem
 from heliograph.sdk.exporters import Selection, TelemetrySignal, select
 from heliograph.sdk.global_providers import current_provider, find_provider, is_set, set_provider
 from heliograph.sdk.outboxes import outbox_processors, problems_of_outbox, warn_of_unused_outbox
-from heliograph.sdk.owned_providers import OwnedProvider
 from heliograph.sdk.pipelines import Pipeline, build_pipeline
-from heliograph.sdk.providers import (
-    OURS,
-    CountingLoggerProvider,
-    CountingMeterProvider,
-    CountingTracerProvider,
-    Ours,
-)
+from heliograph.sdk.provider_use import ProviderUse
+from heliograph.sdk.signal_providers import CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider
 from heliograph.semconv import SCOPE
 from heliograph.settings import Settings
 from heliograph.telemetry.missing_providers import CONFIG_FILE
@@ -67,6 +63,9 @@ _ROOT_SAMPLERS: Final = ("always_on", "always_off", "traceidratio")
 _SAMPLERS: Final = (*_ROOT_SAMPLERS, *(f"parentbased_{name}" for name in _ROOT_SAMPLERS))
 """The samplers of the SDK."""
 
+_set_up_lock: Final = ForkLock()
+"""Held while providers are looked at and set. Otherwise two threads could create two providers of a signal, or two pipelines of one."""
+
 
 def set_up_providers(
     environ: Mapping[str, str],
@@ -74,7 +73,7 @@ def set_up_providers(
     service_name: str | None = None,
     settings: Settings | None = None,
     warned: Collection[TelemetrySignal] = (),
-) -> list[OwnedProvider]:
+) -> list[ProviderUse]:
     """Create the global provider of each signal that has none, and set it. A provider that is set stays as it is.
 
     A provider that was created here before is used again. If its pipeline has ended, it gets a new one.
@@ -87,8 +86,8 @@ def set_up_providers(
         warned: Signals that do not go to the outbox, about which the caller itself logs a warning.
 
     Returns:
-        The providers that were created here, now or before. The caller has to shut them down. An empty list if a file
-        of ``OTEL_CONFIG_FILE`` sets them.
+        The uses of the providers that were created here, now or before. The caller has to end them. An empty list if a file
+        of ``OTEL_CONFIG_FILE`` sets the providers.
 
     Raises:
         SettingsError: The environment cannot be used; it lists every problem, and no provider was set.
@@ -98,13 +97,46 @@ def set_up_providers(
         return []
     if problems := _problems_of_entry_points(environ, _PROVIDER_PARTS):
         raise SettingsError(problems)
-    if file := environ.get(CONFIG_FILE):
-        if unset := [signal for signal in signals if not is_set(signal)]:
-            declarative.set_up_from_file(file, unset)
-        warn_of_unused_outbox(settings, {*signals} - {*warned})
-        return []
-    ours = _find_ours(signals)
-    selections = _select_missing(environ, signals)
+    with _set_up_lock:
+        if file := environ.get(CONFIG_FILE):
+            if unset := [signal for signal in signals if not is_set(signal)]:
+                declarative.set_up_from_file(file, unset)
+            warn_of_unused_outbox(settings, {*signals} - {*warned})
+            return []
+        # They are in use from here on: the pipelines that are found below do not end with another host.
+        uses = {
+            signal: ProviderUse.begin(signal, provider) for signal, provider in _existing_providers(signals).items()
+        }
+        try:
+            new = _set_up_missing(environ, signals, uses, service_name=service_name, settings=settings, warned=warned)
+        except BaseException:
+            for use in uses.values():
+                use.cancel()
+            raise
+        uses |= {signal: ProviderUse.begin(signal, provider) for signal, provider in new.items()}
+        return [uses[signal] for signal in signals if signal in uses]
+
+
+def _set_up_missing(
+    environ: Mapping[str, str],
+    signals: Sequence[TelemetrySignal],
+    uses: Mapping[TelemetrySignal, ProviderUse],
+    *,
+    service_name: str | None,
+    settings: Settings | None,
+    warned: Collection[TelemetrySignal],
+) -> dict[TelemetrySignal, CountingProvider]:
+    """Open a pipeline in each provider in use that has none, and set new providers for signals without one.
+
+    Returns:
+        The new providers.
+
+    Raises:
+        SettingsError: The environment cannot be used; it lists every problem.
+        OutboxError: The outbox cannot be used.
+    """
+    existing = {signal: use.provider for signal, use in uses.items()}
+    selections = _select_missing(environ, signals, existing)
     if problems := _problems(environ, selections):
         raise SettingsError([*problems, *problems_of_outbox(environ, None if settings is None else settings.outbox)])
     unwanted = {signal for signal in signals if signal.is_unwanted(environ)}
@@ -112,14 +144,13 @@ def set_up_providers(
     outboxes: dict[TelemetrySignal, OutboxProcessor] = {}
     if settings is not None and settings.outbox is not None:
         outboxes = outbox_processors(environ, selections, settings)
-    for signal, (provider, pipeline) in _build(selections, ours, create_resource(service_name), outboxes).items():
+    new: dict[TelemetrySignal, CountingProvider] = {}
+    for signal, (provider, pipeline) in _build(selections, existing, create_resource(service_name), outboxes).items():
         provider.open(pipeline)
-        if signal not in ours:
+        if signal not in existing:
             set_provider(signal, provider)
-            ours[signal] = provider
-    for provider in ours.values():
-        provider.add_user()
-    return [OwnedProvider(signal, ours[signal]) for signal in signals if signal in ours]
+            new[signal] = provider
+    return new
 
 
 def move_spans_to_outbox(environ: Mapping[str, str], settings: Settings) -> None:
@@ -149,19 +180,27 @@ def problems_of_environment(environ: Mapping[str, str], *signals: TelemetrySigna
     """
     if is_disabled(environ) or environ.get(CONFIG_FILE):
         return []
-    return _problems_of_entry_points(environ, _PROVIDER_PARTS) or _problems(environ, _select_missing(environ, signals))
+    return _problems_of_entry_points(environ, _PROVIDER_PARTS) or _problems(
+        environ, _select_missing(environ, signals, _existing_providers(signals))
+    )
 
 
-def _find_ours(signals: Iterable[TelemetrySignal]) -> dict[TelemetrySignal, Ours]:
+def _existing_providers(signals: Iterable[TelemetrySignal]) -> dict[TelemetrySignal, CountingProvider]:
+    """Return the providers that were created here before."""
     found = {signal: current_provider(signal) for signal in signals}
-    return {signal: provider for signal, provider in found.items() if isinstance(provider, OURS)}
+    return {signal: provider for signal, provider in found.items() if isinstance(provider, CountingProvider)}
 
 
-def _select_missing(environ: Mapping[str, str], signals: Sequence[TelemetrySignal]) -> dict[TelemetrySignal, Selection]:
-    """Return the exporters for each signal that has no provider, or one of ours whose pipeline has ended."""
-    ours = _find_ours(signals)
-    is_missing = {signal: ours[signal].pipeline is None if signal in ours else not is_set(signal) for signal in signals}
-    return {signal: select(signal, environ) for signal in signals if is_missing[signal]}
+def _select_missing(
+    environ: Mapping[str, str], signals: Sequence[TelemetrySignal], existing: Mapping[TelemetrySignal, CountingProvider]
+) -> dict[TelemetrySignal, Selection]:
+    """Return the exporters for each signal that has no provider, or one that was created here and whose pipeline has ended."""
+    missing = [
+        signal
+        for signal in signals
+        if (existing[signal].pipeline is None if signal in existing else not is_set(signal))
+    ]
+    return {signal: select(signal, environ) for signal in missing}
 
 
 def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, Selection]) -> list[str]:
@@ -179,16 +218,16 @@ def _problems(environ: Mapping[str, str], selections: Mapping[TelemetrySignal, S
 
 def _build(
     selections: Mapping[TelemetrySignal, Selection],
-    ours: Mapping[TelemetrySignal, Ours],
+    existing: Mapping[TelemetrySignal, CountingProvider],
     resource: Resource,
     outboxes: Mapping[TelemetrySignal, OutboxProcessor],
-) -> dict[TelemetrySignal, tuple[Ours, Pipeline]]:
+) -> dict[TelemetrySignal, tuple[CountingProvider, Pipeline]]:
     """Return a pipeline for each signal, with the provider that it is for: the one that is set, or a new one."""
-    built: dict[TelemetrySignal, tuple[Ours, Pipeline]] = {}
+    built: dict[TelemetrySignal, tuple[CountingProvider, Pipeline]] = {}
     problems = []
     for signal, selection in selections.items():
         try:
-            provider = ours.get(signal) or _new_provider(signal, resource)
+            provider = existing.get(signal) or _new_provider(signal, resource)
             kept = getattr(provider, "kept", ())
             built[signal] = (provider, build_pipeline(signal, selection, outbox=outboxes.get(signal), kept=kept))
         except Exception as error:
@@ -210,7 +249,7 @@ def _suspected_variables(signal: TelemetrySignal, message: str) -> str:
     return f" ({', '.join(names)})" if names else ""
 
 
-def _new_provider(signal: TelemetrySignal, resource: Resource) -> Ours:
+def _new_provider(signal: TelemetrySignal, resource: Resource) -> CountingProvider:
     match signal:
         case TelemetrySignal.TRACES:
             _warn_of_sampler(os.environ)

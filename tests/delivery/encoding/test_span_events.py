@@ -28,7 +28,7 @@ from heliograph.delivery.encoding.span_events import (
 )
 from heliograph.delivery.encoding.spans import encode_span
 from heliograph.sdk.pipelines import Pipeline
-from heliograph.sdk.providers import CountingTracerProvider
+from heliograph.sdk.signal_providers import CountingTracerProvider
 
 ATTRIBUTES: Mapping[str, Any] = {"shop.order.id": "A-1", "roles": ("admin", "root"), "log.record.uid": "0199b3c0"}
 NAME = "shop.order"
@@ -53,7 +53,7 @@ class Outbox(SpanProcessor):
 def provider_of(*parts: SpanProcessor, has_outbox: bool = True, **settings: Any) -> CountingTracerProvider:
     """Return a provider as `configure` makes it."""
     provider = CountingTracerProvider(shutdown_on_exit=False, **settings)
-    provider.open(Pipeline(parts=parts or (Outbox(),), exports=(), has_outbox=has_outbox))
+    provider.open(Pipeline(parts=parts or (Outbox(),), exporters=(), has_outbox=has_outbox))
     return provider
 
 

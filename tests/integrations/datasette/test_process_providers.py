@@ -20,7 +20,7 @@ ALONE = {"DATASETTE_LOAD_PLUGINS": "heliograph"}
 EVERY_SIGNAL = tuple(TelemetrySignal)
 
 
-class OwnedProvider:
+class ProviderUse:
     """A provider that records the timeouts of its shutdowns."""
 
     signal: TelemetrySignal | None = None
@@ -57,16 +57,16 @@ class SetUps:
     def __init__(self) -> None:
         self.signals: list[tuple[TelemetrySignal, ...]] = []
         self.warned: list[TelemetrySignal] = []
-        self.owned: list[OwnedProvider] = []
+        self.uses: list[ProviderUse] = []
         self.error: Exception | None = None
 
-    def __call__(self, environ: object, *signals: TelemetrySignal, **kwargs: Any) -> list[OwnedProvider]:
+    def __call__(self, environ: object, *signals: TelemetrySignal, **kwargs: Any) -> list[ProviderUse]:
         self.signals.append(signals)
         self.warned += kwargs.get("warned", ())
         if self.error is not None:
             raise self.error
-        self.owned.append(OwnedProvider())
-        return self.owned[-1:]
+        self.uses.append(ProviderUse())
+        return self.uses[-1:]
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_spans_move_to_the_outbox_that_the_settings_name(set_ups: SetUps, monkey
     """The TracerProvider is set at import, when the settings are not known yet."""
     moved: list[object] = []
     monkeypatch.setattr("heliograph.sdk.setup.move_spans_to_outbox", lambda _, settings: moved.append(settings.outbox))
-    monkeypatch.setattr(OwnedProvider, "signal", TelemetrySignal.TRACES)
+    monkeypatch.setattr(ProviderUse, "signal", TelemetrySignal.TRACES)
     providers = ProcessProviders({**ENDPOINT, **ALONE})
 
     providers.set_up_at_import()
@@ -155,7 +155,7 @@ def test_spans_move_to_the_outbox_that_the_settings_name(set_ups: SetUps, monkey
     assert set_ups.signals == [(TelemetrySignal.TRACES,), (TelemetrySignal.METRICS, TelemetrySignal.LOGS)]
 
 
-def test_all_owned_providers_are_shut_down_at_exit_once(
+def test_all_uses_of_providers_end_at_exit_once(
     set_ups: SetUps,
     at_exit: list[tuple[Callable[[float], object], float]],
     monkeypatch: pytest.MonkeyPatch,
@@ -175,7 +175,7 @@ def test_all_owned_providers_are_shut_down_at_exit_once(
 
     assert timeout == 100
     assert flushes == pytest.approx([100])
-    assert [owned.shutdowns for owned in set_ups.owned] == [pytest.approx([100])] * 3
+    assert [use.shutdowns for use in set_ups.uses] == [pytest.approx([100])] * 3
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_stop_of_the_server_and_exit_have_one_timeout(
     providers._shutdown(1000)
 
     assert flushed == pytest.approx(flushes)
-    assert set_ups.owned[0].shutdowns == pytest.approx([1000 - spent])
+    assert set_ups.uses[0].shutdowns == pytest.approx([1000 - spent])
 
 
 def test_server_that_starts_after_another_has_the_whole_timeout(
@@ -259,10 +259,10 @@ def test_server_that_starts_after_another_has_the_whole_timeout(
 
     monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", lambda _: None)
     providers._shutdown(1000)
-    assert set_ups.owned[0].shutdowns == pytest.approx([1000])
+    assert set_ups.uses[0].shutdowns == pytest.approx([1000])
 
 
-def test_nothing_is_registered_for_exit_without_owned_providers(
+def test_nothing_is_registered_for_exit_if_no_provider_is_used(
     set_ups: SetUps, at_exit: list[tuple[Callable[[float], object], float]]
 ) -> None:
     """A dormant plugin starts no thread."""

@@ -243,7 +243,7 @@ def test_all_signals_arrive_when_an_endpoint_is_set(exporting: Exporting) -> Non
     """With an endpoint, the plugin sets all three providers. On SIGTERM everything is sent, the spans of the startup included."""
     spans = exporting.receiver.spans()
 
-    assert exporting.modules == ["heliograph.sdk.providers"] * 3
+    assert exporting.modules == ["heliograph.sdk.signal_providers"] * 3
     assert exporting.statuses["create"] == [201]
     assert Counter(record.event_name for record in exporting.receiver.logs()) == {
         "datasette.create_table": 2,

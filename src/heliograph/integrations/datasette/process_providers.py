@@ -22,7 +22,7 @@ from heliograph.telemetry.providers import Providers, is_disabled
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from heliograph.sdk.owned_providers import OwnedProvider
+    from heliograph.sdk.provider_use import ProviderUse
 
 SERVICE_NAME: Final = "datasette"
 """The service's name, if the environment contains none."""
@@ -64,7 +64,7 @@ class ProcessProviders:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._owned: list[OwnedProvider] = []
+        self._uses: list[ProviderUse] = []
         self._exit_is_set = False
         # The time of the last `flush_at_shutdown`. The exit has the rest of the timeout.
         self._spent_millis = 0.0
@@ -115,7 +115,7 @@ class ProcessProviders:
         """
         if is_short_command():
             timeout_millis = min(timeout_millis, COMMAND_MILLIS)
-        if self._owned and not self._exit_is_set:
+        if self._uses and not self._exit_is_set:
             # Imported here, because a plugin that exports nothing does not need it.
             from heliograph.runtime.at_exit import AtExit
 
@@ -136,12 +136,12 @@ class ProcessProviders:
                 set_up_providers,
             )
 
-            owned = {each.signal for each in self._owned}
-            missing = [signal for signal in signals if signal not in owned]
-            self._owned += set_up_providers(
+            in_use = {each.signal for each in self._uses}
+            missing = [signal for signal in signals if signal not in in_use]
+            self._uses += set_up_providers(
                 self._environ, *missing, service_name=SERVICE_NAME, settings=settings, warned=warned
             )
-            if settings is not None and TelemetrySignal.TRACES in owned:
+            if settings is not None and TelemetrySignal.TRACES in in_use:
                 move_spans_to_outbox(self._environ, settings)
 
     def _log_routes(self, outbox: Path | None) -> None:
@@ -162,8 +162,8 @@ class ProcessProviders:
         # Without any time left, the flush of the server has failed, and has logged a warning.
         if deadline.remaining() > 0:
             flush(deadline.remaining())
-        for owned in self._owned:
-            owned.shutdown(deadline.remaining())
+        for use in self._uses:
+            use.shutdown(deadline.remaining())
 
 
 def sibling_that_takes_spans(environ: Mapping[str, str], *, has_outbox: bool = False) -> str | None:

@@ -16,8 +16,8 @@ from heliograph.sdk.export_counts import (
     CountingBatchSpanProcessor,
     counting_exporter,
 )
-from heliograph.sdk.pipelines import Export, Pipeline
-from heliograph.sdk.providers import CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider
+from heliograph.sdk.pipelines import ExporterHandle, Pipeline
+from heliograph.sdk.signal_providers import CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider
 from scripts import python
 
 
@@ -39,7 +39,9 @@ def pipeline(processor: Callable[..., object], *exporters: Any) -> Pipeline:
     """Return a pipeline with a batch processor for each exporter."""
     return Pipeline(
         parts=tuple(processor(exporter, exporter.counts) for exporter in exporters),
-        exports=tuple(Export(counts=each.counts, destination="there", stop=each.shutdown) for each in exporters),
+        exporters=tuple(
+            ExporterHandle(counts=each.counts, destination="there", stop=each.shutdown) for each in exporters
+        ),
     )
 
 
@@ -107,7 +109,7 @@ def test_reader_that_holds_a_port_stays() -> None:
 def test_flush_without_time_for_metrics_is_no_error() -> None:
     """The flush returns False: an outbox whose server is down, for example, may have used up the time before."""
     provider = CountingMeterProvider(shutdown_on_exit=False)
-    provider.open(Pipeline(parts=(InMemoryMetricReader(),), exports=()))
+    provider.open(Pipeline(parts=(InMemoryMetricReader(),), exporters=()))
     provider.get_meter("tests").create_observable_gauge("waiting", [lambda _: []])
     try:
         assert provider.force_flush()

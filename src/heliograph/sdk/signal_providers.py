@@ -1,12 +1,12 @@
-"""The SDK's providers of spans, log records and metrics, with pipelines that can end and be replaced.
+"""The provider of each signal: the SDK's providers of spans, log records and metrics, with pipelines that can end and be replaced.
 
-`heliograph.sdk.counting_provider` has what they share, and the reasons.
+`heliograph.sdk.counting_provider` has their common base, and the reasons.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
@@ -101,8 +101,3 @@ class CountingMeterProvider(CountingProvider, MeterProvider):
             reader.shutdown()
             self.remove_metric_reader(reader)
         return True
-
-
-OURS: Final = (CountingTracerProvider, CountingLoggerProvider, CountingMeterProvider)
-"""The classes of providers that heliograph creates."""
-Ours: TypeAlias = "CountingTracerProvider | CountingLoggerProvider | CountingMeterProvider"

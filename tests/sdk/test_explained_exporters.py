@@ -17,8 +17,8 @@ from delivery import loopback
 from delivery.servers import OK, serving
 from heliograph.delivery.transport.destination import OtlpProtocol
 from heliograph.delivery.transport.explain import GRPC_PORT_IS_HTTP, HTTP_PORT_IS_GRPC, NOT_OTLP
-from heliograph.sdk import explained
-from heliograph.sdk.explained import create_exporter, endpoint_problem
+from heliograph.sdk import explained_exporters
+from heliograph.sdk.explained_exporters import create_exporter, endpoint_problem
 from heliograph.sdk.exporters import TelemetrySignal
 from processes import clean_environment
 from threads import LIMIT_SECONDS
@@ -26,7 +26,9 @@ from threads import LIMIT_SECONDS
 
 @pytest.fixture(autouse=True)
 def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explained, "_log", explained.LimitedLog(explained.SafeLogger("heliograph")))
+    monkeypatch.setattr(
+        explained_exporters, "_log", explained_exporters.LimitedLog(explained_exporters.SafeLogger("heliograph"))
+    )
 
 
 def entry_point(name: str, signal: TelemetrySignal = TelemetrySignal.LOGS) -> EntryPoint:
@@ -105,7 +107,7 @@ def test_server_that_is_down_is_not_explained(
     """A server is asked once a minute at most, and not over TLS."""
     exporter = export_one(monkeypatch, "otlp_proto_grpc", f"127.0.0.1:{free_port()}", timeout_seconds=1)
     exporter.on_failure()
-    explained.GrpcExplanation(TelemetrySignal.LOGS, "https://127.0.0.1:1")()
+    explained_exporters.GrpcExplanation(TelemetrySignal.LOGS, "https://127.0.0.1:1")()
 
     assert messages(caplog) == []
 
