@@ -126,6 +126,14 @@ def warnings(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.fixture
+def open_umask() -> Iterator[None]:
+    """Let files be created with all the permissions that they ask for."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
 def fast_collections() -> None:
     """Let `gc.collect` look at the objects of the test alone. With those that earlier tests left, each call takes longer."""
     gc.freeze()

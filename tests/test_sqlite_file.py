@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,13 +87,6 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 def path(tmp_path: Path) -> Path:
     """A path that is no valid URI and no valid UTF-8 text as it is."""
     return tmp_path / "a #?%20ü.db"
-
-
-@pytest.fixture
-def open_umask() -> Iterator[None]:
-    before = os.umask(0)
-    yield
-    os.umask(before)
 
 
 @pytest.mark.usefixtures("open_umask")

@@ -52,6 +52,7 @@ from heliograph.semconv import (
 )
 from heliograph.settings import OutboxFullPolicy
 from heliograph.telemetry.otel_api import SUPPRESS_INSTRUMENTATION
+from interrupts import handler_of
 from processes import in_child
 from threads import join
 
@@ -567,15 +568,15 @@ def test_handler_of_a_signal_may_emit(
             signal.raise_signal(signal.SIGUSR1)
 
     monkeypatch.setattr(SegmentWriter, where, interrupt)
-    before = signal.signal(signal.SIGUSR1, lambda *_: emit("handler"))
-    try:
-        with serving() as server, logging_to(tmp_path, server.endpoint, durable=durable) as emit:
-            emit("one")
-            emit("two")
-            assert emit.processor.force_flush(60_000)
-            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 3
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with (
+        serving() as server,
+        logging_to(tmp_path, server.endpoint, durable=durable) as emit,
+        handler_of(signal.SIGUSR1, lambda *_: emit("handler")),
+    ):
+        emit("one")
+        emit("two")
+        assert emit.processor.force_flush(60_000)
+        assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 3
 
     assert sorted(server.accepted) == ["handler", "one", "two"]
     assert interrupted

@@ -21,6 +21,7 @@ from heliograph.delivery.signals import LOGS, TRACES
 from heliograph.delivery.storage import ResourceStorage
 from heliograph.delivery.storages import Storages, encode_header, stores_signal
 from heliograph.semconv import OUTBOX_ACCEPTED
+from interrupts import handler_of
 
 
 def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,15 +35,15 @@ def test_handler_of_a_signal_may_create_the_same_storage(tmp_path: Path, monkeyp
         return ResourceStorage(**kwargs)
 
     monkeypatch.setattr("heliograph.delivery.processor.ResourceStorage", storage)
-    before = signal.signal(signal.SIGUSR1, lambda *_: emit("handler"))
-    try:
-        with serving() as server, logging_to(tmp_path, server.endpoint) as emit:
-            emit("one")
-            assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 2
-            assert len(folders_in(tmp_path)) == 1
-            assert emit.processor.force_flush(60_000)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with (
+        serving() as server,
+        logging_to(tmp_path, server.endpoint) as emit,
+        handler_of(signal.SIGUSR1, lambda *_: emit("handler")),
+    ):
+        emit("one")
+        assert emit.processor.counts.total(OUTBOX_ACCEPTED) == 2
+        assert len(folders_in(tmp_path)) == 1
+        assert emit.processor.force_flush(60_000)
 
     assert sorted(server.accepted) == ["handler", "one"]
 

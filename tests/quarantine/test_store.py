@@ -72,13 +72,10 @@ def test_event_is_found_as_it_was_put(quarantine: Quarantine) -> None:
     assert found.happened == "2026-01-02T03:04:05.000+00:00"
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_only_the_owner_can_read_the_file(quarantine: Quarantine) -> None:
     """The mode is 0600, whatever the umask."""
-    before = os.umask(0)
-    try:
-        quarantine.put(RECORD)
-    finally:
-        os.umask(before)
+    quarantine.put(RECORD)
 
     assert stat.S_IMODE(quarantine.path.stat().st_mode) == 0o600
     assert [path.name for path in quarantine.path.parent.iterdir()] == ["aside.db"]

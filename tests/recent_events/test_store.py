@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 from contextlib import closing
@@ -44,13 +43,10 @@ def test_missing_file_has_nothing_and_is_not_created(store: RecentEventStore) ->
     assert not store.path.exists()
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_only_the_owner_can_read_the_file(store: RecentEventStore) -> None:
     """The mode is 0600, whatever the umask."""
-    before = os.umask(0)
-    try:
-        put(store, EVENT)
-    finally:
-        os.umask(before)
+    put(store, EVENT)
 
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from heliograph.runtime.bell import Bell
+from interrupts import handler_of
 from threads import join
 
 
@@ -83,12 +84,9 @@ def test_threads_that_ring_at_once_raise_nothing(busy: None) -> None:
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no timers that signal")
 def test_handler_of_a_signal_may_ring_in_the_middle_of_a_ring() -> None:
     bell = Bell()
-    before = signal.signal(signal.SIGUSR1, lambda *_: bell.ring())
-    try:
+    with handler_of(signal.SIGUSR1, lambda *_: bell.ring()):
         for _ in range(1000):
             os.kill(os.getpid(), signal.SIGUSR1)
             bell.ring()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
 
     assert bell.wait(60)

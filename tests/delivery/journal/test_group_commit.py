@@ -14,6 +14,7 @@ import pytest
 from backends import wait_until
 from delivery.journal.disks import Disk
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError, Sync
+from interrupts import handler_of
 from threads import join, result_in_time
 
 
@@ -177,13 +178,10 @@ def test_handler_of_a_signal_that_raises_keeps_nobody_waiting() -> None:
     def interrupt(*_: object) -> None:
         raise Interrupted
 
-    previous = signal.signal(signal.SIGALRM, interrupt)
-    try:
+    with handler_of(signal.SIGALRM, interrupt):
         for number in range(200):
             with contextlib.suppress(Interrupted):
                 signal.setitimer(signal.ITIMER_REAL, (20 + number % 40) / 1e6)
                 for _ in range(1_000):  # an end, should the interrupt come where Python ignores exceptions
                     commit.wait(next(sequences))
-    finally:
-        signal.signal(signal.SIGALRM, previous)
     result_in_time(lambda: commit.wait(next(sequences)))

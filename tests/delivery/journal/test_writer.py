@@ -39,14 +39,11 @@ def written(folder: Path) -> list[bytes]:
     return found
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     """The modes of segments and cursor are 0600, whatever the umask."""
-    before = os.umask(0)
-    try:
-        write(tmp_path, records(3)).close()
-        JournalReader(tmp_path, is_live=False).acknowledge(1)
-    finally:
-        os.umask(before)
+    write(tmp_path, records(3)).close()
+    JournalReader(tmp_path, is_live=False).acknowledge(1)
 
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 

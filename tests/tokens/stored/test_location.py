@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -66,16 +65,13 @@ def test_missing_directory_is_a_problem(tmp_path: Path) -> None:
     assert found == f"token_database: the directory {tmp_path / 'missing'} does not exist, or cannot be written"
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_new_file_is_private(tmp_path: Path) -> None:
     """An existing file keeps its permissions, and nothing is created for the memory."""
-    old_mask = os.umask(0)
-    try:
-        location.create_private(tmp_path / "tokens.db")
-        (tmp_path / "old.db").touch(mode=0o640)
-        location.create_private(tmp_path / "old.db")
-        location.create_private(Path(":memory:"))
-    finally:
-        os.umask(old_mask)
+    location.create_private(tmp_path / "tokens.db")
+    (tmp_path / "old.db").touch(mode=0o640)
+    location.create_private(tmp_path / "old.db")
+    location.create_private(Path(":memory:"))
 
     assert stat.S_IMODE((tmp_path / "tokens.db").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "old.db").stat().st_mode) == 0o640
