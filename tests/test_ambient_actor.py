@@ -204,7 +204,7 @@ def test_other_exceptions_of_the_function_pass(error: type[BaseException]) -> No
 
 
 def test_lazy_object_whose_class_is_unknown_is_accepted() -> None:
-    """Asking it for its class would run its code."""
+    """To ask a lazy object for its class would run its code."""
 
     class Lazy:
         __class__ = property(lambda _: 1 / 0)  # type: ignore[assignment]
@@ -361,7 +361,7 @@ def test_generators_that_are_read_in_turn_have_their_own_actors() -> None:
 
 
 def test_caller_of_an_async_generator_does_not_have_its_actor() -> None:
-    """The event loop may still have to close it. The tasks that the generator starts have its actor."""
+    """The event loop may still have to close the generator. The tasks that it starts have its actor."""
     seen: list[object] = []
 
     async def note() -> None:

@@ -176,7 +176,7 @@ def test_opted_out_attributes_are_not_in_the_quarantine(telemetry: Telemetry, tm
 
 
 def test_settings_that_cannot_work_are_one_error(tmp_path: Path) -> None:
-    """Beside those that are wrong by themselves."""
+    """The error has also the settings that are wrong by themselves."""
     missing = tmp_path / "missing"
     environ = {
         "HELIOGRAPH_SIGNALS": "logs",

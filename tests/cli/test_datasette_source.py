@@ -32,7 +32,7 @@ def lock(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
 
 
 def test_a_missing_datasette_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says how to install it."""
+    """The message says how to install Datasette."""
     monkeypatch.setitem(sys.modules, "datasette.app", None)
 
     with pytest.raises(click.UsageError, match=r"install heliograph\[datasette\]"):
@@ -165,7 +165,7 @@ def test_options_without_datasette_are_refused(folder: Path) -> None:
 def test_paths_in_the_environment_are_absolute_while_datasette_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Afterwards they are as before. Other variables are not changed."""
+    """Afterwards the variables are as before. Those without a path are not changed."""
     before = {
         "HELIOGRAPH_OUTBOX": "box",
         "HELIOGRAPH_QUARANTINE": str(folder / "quarantine.db"),

@@ -123,7 +123,7 @@ def test_code_is_beside_what_arrived(ran: Demo) -> None:
 
 
 def test_the_printed_command_opens_it(ran: Demo) -> None:
-    """Datasette opens the folder, with its queries."""
+    """Datasette opens the folder of the demo, with its queries."""
     opening = shlex.split(ran.output.splitlines()[-1])
     opened = run_process(
         [*opening, "--get", "/events/events_by_name.json?_shape=array"],

@@ -128,7 +128,7 @@ def test_drain_reports_what_is_dead_or_damaged(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_deleted_is_sent_once_and_reported(abandoned: Path) -> None:
-    """Somebody else's folder is in it. The others are sent as well."""
+    """The folder has a folder of somebody else in it. The other orphans are sent as well."""
     [stuck] = folders_in(abandoned)
     (stuck / "somebody's").mkdir()
     make_orphan(abandoned, "other")

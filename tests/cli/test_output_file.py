@@ -26,7 +26,7 @@ def test_folder_is_created(tmp_path: Path) -> None:
 
 
 def test_file_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
-    """A reader that has opened it still reads the old text. The new one is not more public."""
+    """A reader that has opened the file still reads the old text. The new file is not more public."""
     path = tmp_path / "file.txt"
     path.write_text("old")
     path.chmod(0o640)
@@ -70,7 +70,7 @@ def test_name_of_the_longest_length(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".", "file/below", "x" * 256])
 def test_file_that_cannot_be_written_is_a_wrong_call(tmp_path: Path, name: str) -> None:
-    """The message names it, and no other file stays behind."""
+    """The message names the file, and no other file stays behind."""
     (tmp_path / "file").write_text("old")
     with pytest.raises(click.UsageError, match=r"cannot be written: ") as raised:
         write(tmp_path / name, "new")

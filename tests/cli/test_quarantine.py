@@ -233,7 +233,7 @@ def test_replay_emits_with_the_first_time_id_actor_and_span(quarantine: Quaranti
 
 
 def test_replay_of_some_events(quarantine: Quarantine, tmp_path: Path) -> None:
-    """`--id` names them. The others stay in the quarantine, and are no failure."""
+    """Events that `--id` names are replayed. The others stay in the quarantine, and are no failure."""
     for uid in ("1", "2", "3"):
         quarantine.put(replace(ORDER, uid=uid))
     with Receiver() as receiver:

@@ -180,7 +180,7 @@ def test_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
 
 
 def test_events_without_unique_id_are_all_read(tmp_path: Path) -> None:
-    """Another program may have emitted them. Nothing shows if two of them are the same."""
+    """Another program may emit such events. Nothing shows if two of them are the same."""
     path = tmp_path / "events.jsonl"
     path.write_text(f"{logs(eventName='shop.order')}\n" * 2)
 

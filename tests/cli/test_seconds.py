@@ -18,7 +18,7 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "1e300", "1000001", "-1", "later"])
 def test_other_values_are_refused(seconds: str, tmp_path: Path) -> None:
-    """Every command refuses them before it does anything."""
+    """Every command refuses such a timeout before it does anything."""
     for command in (["tail", "--await", "x"], ["doctor"], ["outbox", "drain", str(tmp_path)]):
         ran = CliRunner().invoke(cli, [*command, "--timeout", seconds])
         assert ran.exit_code == 2, command

@@ -89,7 +89,7 @@ def test_json(tmp_path: Path) -> None:
 
 
 def test_terminal_of_an_old_encoding(tmp_path: Path) -> None:
-    """Characters that it lacks are escaped, and the printing goes on."""
+    """Characters that the encoding lacks are escaped, and the printing goes on."""
     with tailing(tmp_path, fresh=True, PYTHONIOENCODING="latin-1") as tail:
         tail.send(log_request("app.one"), log_request("app.two"))
         lines = tail.wait_for_lines(2)
@@ -108,7 +108,7 @@ def test_event_that_arrives_twice_is_printed_once(tmp_path: Path) -> None:
 
 
 def test_timeout_needs_an_awaited_event() -> None:
-    """Without one, the command runs until it is stopped."""
+    """Without an awaited event, the command runs until it is stopped."""
     ran = CliRunner().invoke(cli, ["tail", "--timeout", "3"])
     assert (ran.exit_code, "--timeout belongs to --await" in ran.output) == (2, True)
 

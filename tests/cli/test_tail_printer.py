@@ -107,7 +107,7 @@ def test_terminal_that_hangs_does_not_keep_the_command(slow: SlowLines, monkeypa
 
 
 def test_end_of_the_output_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command ends when nobody reads it any more."""
+    """The command ends when nobody reads its output any more."""
     ended = threading.Event()
 
     def fail(lines: object) -> None:

@@ -66,7 +66,7 @@ def test_usual_port_of_grpc_in_use_is_reported(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_awaited_event(tmp_path: Path) -> None:
-    """The status is 0 if it arrives. It is printed, and the other options apply to it."""
+    """The status is 0 if the event arrives. It is printed, and the other options apply to it."""
     with tailing(tmp_path, "--await", "app.on?", "--actor", "ada", "--timeout", "600") as tail:
         tail.send(log_request("app.one", user__id="bob"), log_request("app.two", user__id="ada"))
         assert tail.process.poll() is None

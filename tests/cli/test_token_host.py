@@ -32,7 +32,7 @@ def test_only_create_makes_a_file(token_command: TokenCommand, command: list[str
 
 @pytest.mark.parametrize("command", [["list"], ["create", "alice"]])
 def test_database_of_other_data_gets_no_tables(token_command: TokenCommand, command: list[str]) -> None:
-    """Datasette may serve it, and everybody can read what it serves."""
+    """Datasette may serve such a database, and everybody can read what it serves."""
     with sqlite3.connect(token_command.file) as connection:
         connection.execute("create table shop (id integer)")
     connection.close()

@@ -25,7 +25,7 @@ def test_duration(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", " 1", "1\n", "-1", "+1", "1.5", "1e3", "d", "1D", "1 d", "1dd", "٣", "1" * 13])
 def test_text_that_is_no_duration(text: str) -> None:
-    """The message shows it, and how to write one."""
+    """The message shows the text, and how to write a duration."""
     with pytest.raises(click.BadParameter, match="such as 30d") as raised:
         Duration().convert(text, None, None)
     assert repr(text) in raised.value.message
@@ -97,7 +97,7 @@ def test_command_with_options(tmp_path: Path) -> None:
     ],
 )
 def test_unknown_actions_are_reported_once(arguments: list[str], unknown: list[str]) -> None:
-    """A plugin of Datasette may define them, so they are kept. Names of databases and tables are no actions."""
+    """A plugin of Datasette may define further actions, so they are kept. Names of databases and tables are no actions."""
     ran, [_, restrictions, _] = run(*arguments)
     assert ran.exit_code == 0
     assert ran.output == "".join(f"Note: {each!r} is not an action of Datasette's core.\n" for each in unknown)

@@ -58,7 +58,7 @@ def test_all_of_everybody_after_a_confirmation(token_command: TokenCommand) -> N
 
 @pytest.mark.parametrize("arguments", [[], ["0" * 12, "--all"], ["--all", "--actor", "a"], ["--leaked", "-", "--all"]])
 def test_one_way_to_name_them(token_command: TokenCommand, arguments: list[str]) -> None:
-    """No way, or two of them, is a wrong call."""
+    """To name no tokens, or to name them in two ways, is a wrong call."""
     token_command.issue()
 
     assert token_command("revoke", *arguments).exit_code == 2

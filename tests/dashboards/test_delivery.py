@@ -30,7 +30,7 @@ def test_limits_are_those_of_the_alerts(alert: str, limit: int) -> None:
 
 
 def test_alerts_that_panels_name_exist() -> None:
-    """A reader finds them among the rules."""
+    """A reader finds each alert that a panel names among the rules."""
     named = {word for text in DESCRIPTIONS.values() for word in re.findall(r"alert (\w+)", text)}
 
     assert named

@@ -86,5 +86,5 @@ def test_actor_is_identified_as_the_settings_say(kind: type[EventStore]) -> None
 
 
 def test_text_is_a_literal() -> None:
-    """Quotes and backslashes in it end nothing. Letters stay as they are."""
+    """Quotes and backslashes in a text end nothing. Letters stay as they are."""
     assert quoted('a "b" \\ größe') == '"a \\"b\\" \\\\ größe"'

@@ -52,7 +52,7 @@ def test_title_of_a_section_is_a_row_above_its_panels() -> None:
 
 
 def test_panels_of_a_closed_section_are_inside_of_its_row() -> None:
-    """Grafana runs their queries when it is opened."""
+    """Grafana runs the queries of the panels when the section is opened."""
     [row, following] = laid_out(
         Section(title="Closed", lines=((number("a"), number("b")),), is_closed=True),
         Section(title="Open", lines=()),

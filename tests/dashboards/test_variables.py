@@ -72,7 +72,7 @@ def test_data_source_can_be_chosen(kind: DataSource) -> None:
 
 
 def test_no_variable_has_settings_of_another_type() -> None:
-    """Grafana's SDK writes those of intervals otherwise."""
+    """Grafana's SDK would write the settings of intervals for other variables, too."""
     found = stored(variables.text("actor", "Actor contains", ""))
 
     assert not {"auto", "auto_min", "auto_count"} & {key for key, value in found.items() if value is not None}

@@ -147,7 +147,7 @@ def test_attributes_that_the_sdk_may_change_take_its_way(unusual: Mapping[Any, A
 
 
 def test_limit_of_lengths_is_honoured() -> None:
-    """The SDK cuts each text, so it has to see them."""
+    """The SDK cuts each text, so it has to see all texts."""
     limits = LogRecordLimits(max_log_record_attribute_length=3)
     [message], objects = both(lambda logger: logger.emit(attributes={"a": "text"}, observed_timestamp=1), limits)
     assert objects == 1
@@ -192,7 +192,7 @@ def test_span_contexts_of_other_classes_are_read_each_time() -> None:
 
 
 def test_logger_is_one_of_the_sdk() -> None:
-    """The provider knows it: each name has one, and a new resource reaches it."""
+    """The provider knows the logger: each name has one, and a new resource reaches it."""
     provider, outbox = direct()
     logger = provider.get_logger("tests")
     assert isinstance(logger, Logger)

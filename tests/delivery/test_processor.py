@@ -415,7 +415,7 @@ def test_arguments_are_checked_before_anything_is_created(
 
 
 def test_secrets_of_headers_are_in_no_file_and_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The server may repeat them in its response."""
+    """The server may repeat a header in its response."""
     caplog.set_level(logging.DEBUG)
     echo = (400, {"Content-Type": "text/plain"}, b"bad key canary-secret-1")
     with serving(lambda number, records: echo) as server:

@@ -63,6 +63,6 @@ def test_each_documented_value_is_accepted(name: str, value: object) -> None:
     ],
 )
 def test_wrong_argument_is_named(name: str, value: object, wanted: str) -> None:
-    """The error says which values it may have."""
+    """The error says which values the argument may have."""
     with pytest.raises((TypeError, ValueError), match=f"the argument `{name}` {wanted}"):
         check_processor_arguments(**{**VALID, name: value})

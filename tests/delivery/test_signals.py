@@ -19,7 +19,7 @@ def test_signals_differ() -> None:
     ("name", "signal"), [("1-abcdefgh", LOGS), ("1-abcdefgh.traces", TRACES), ("1-abcdefgh.of-a-later-release", LOGS)]
 )
 def test_folder_has_its_signal_in_its_name(name: str, signal: OutboxSignal) -> None:
-    """Without one, it has log records, as in the first releases."""
+    """A folder without a signal in its name has log records, as in the first releases."""
     assert signal_of_folder(Path("/outbox") / name) is signal
 
 

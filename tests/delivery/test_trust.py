@@ -58,7 +58,7 @@ def box(tmp_path: Path) -> Path:
 
 
 def test_entry_that_is_gone_does_not_pass_and_has_no_reason(tmp_path: Path) -> None:
-    """Another process may delete it at any moment. A prepared one has a reason, for people."""
+    """Another process may delete an entry at any moment. A prepared one has a reason, for people."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     paths = [tmp_path / name for name in ("folder", "link", "gone")]
@@ -263,7 +263,7 @@ def test_directory_that_anybody_may_change_is_one_warning(
 
 @needs_root
 def test_directory_may_belong_to_anybody(tmp_path: Path) -> None:
-    """Root also sends what its owner has written."""
+    """Root also sends what the owner of the directory has written."""
     folder = make_orphan(tmp_path, "of the owner")
     make_orphan(tmp_path, "of root")
     for path in (tmp_path, folder, *folder.iterdir()):
@@ -369,7 +369,7 @@ def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path
 
 
 def test_prepared_segment_is_reported_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The reader meets it again after each rewind."""
+    """The reader meets the segment again after each rewind."""
     folder = make_orphan(tmp_path / "box", "before")
     hard_linked_segment(folder, tmp_path)
     reader = JournalReader(folder, is_live=False)

@@ -210,7 +210,7 @@ def test_own_records_are_sent_between_batches_of_an_orphan(tmp_path: Path, monke
 
 
 def test_worker_is_woken_by_a_flush_and_by_a_full_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records do not have to wait for its next poll."""
+    """Records do not have to wait for the worker's next poll."""
     monkeypatch.setattr("heliograph.delivery.worker._POLL_SECONDS", HOUR)
     transport = RecordingTransport()
     with logging_to(tmp_path, "", transport=transport) as emit:

@@ -35,7 +35,7 @@ def test_last_line_has_the_numbers_of_what_was_done(tmp_path: Path) -> None:
 
 
 def test_import_ends_with_its_standard_input(tmp_path: Path) -> None:
-    """The demo kills it before that. Without the demo, the end of the input ends it."""
+    """The demo kills the program before that. Without the demo, the end of the input ends it."""
     ran = run_process(
         [sys.executable, "-m", "heliograph.demo.program", UNTIL_KILLED],
         cwd=tmp_path,

@@ -47,7 +47,7 @@ def test_empty_file(tmp_path: Path) -> None:
 def test_telemetry_that_is_switched_off(
     tmp_path: Path, disabled: str, sampler: str, expected: tuple[bool, bool]
 ) -> None:
-    """All of it is, or all traces are. A sampler that drops only what the parent's process dropped is not meant."""
+    """All telemetry is, or all traces are. A sampler that drops only what the parent's process dropped is not meant."""
     processors = "[{simple: {exporter: {console: }}}]"
     provider = f"tracer_provider: {{processors: {processors}, sampler: {{{sampler}}}}}"
     config = load(tmp_path, f"disabled: {disabled}\n{provider}")

@@ -74,7 +74,7 @@ def test_grpc_has_one_status_for_away_and_overloaded() -> None:
 
 
 def test_failed_handshake_with_a_server_without_tls() -> None:
-    """OpenSSL and BoringSSL have the same words for it."""
+    """OpenSSL and BoringSSL have the same words for the failure."""
     assert kind_of(Reason.TLS, message="no response: [SSL: WRONG_VERSION_NUMBER] wrong version number") == "H025"
 
 

@@ -262,7 +262,7 @@ async def test_calls_take_turns(database: Database) -> None:
 
 
 def test_child_keeps_the_connection_of_its_parent_open(database: Database) -> None:
-    """SQLite forbids to close it there; see `heliograph.host.database`. The child opens one of its own."""
+    """SQLite forbids the child to close that one; see `heliograph.host.database`. The child opens a connection of its own."""
     inherited = database._connection
     assert inherited is not None
     kept = len(_inherited_connections)

@@ -297,7 +297,7 @@ async def test_get_database_returns_the_named_or_the_first_database(telemetry: T
 
 @pytest.mark.anyio
 async def test_internal_database_always_exists(telemetry: Telemetry) -> None:
-    """Without a file for it, the internal database is in memory."""
+    """A host without a file for its internal database has it in memory."""
     async with telemetry.host() as host:
         internal = host.get_internal_database()
         await internal.execute_write("create table kept (value text)")

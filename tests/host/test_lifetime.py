@@ -135,7 +135,7 @@ def test_cancelled_scope_shuts_the_host_down(telemetry: Telemetry) -> None:
 
 
 def test_inner_block_does_not_end_the_host(telemetry: Telemetry) -> None:
-    """A library may enter the host of its program. It is shut down when the last block ends."""
+    """A library may enter the host of its program, which is shut down when the last block ends."""
     ended = []
     host = telemetry.host(AsyncReader())
     host.at_shutdown(lambda _: ended.append(True))
@@ -261,7 +261,7 @@ def test_flush_waits_for_writes_with_block_false(telemetry: Telemetry) -> None:
 def test_flush_and_shutdown_put_invalid_events_into_the_quarantine(
     telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread does it otherwise, a moment later. If it fails, they return False."""
+    """A thread does that a moment later, if nobody asks for it. If it fails, `flush` and `shutdown` return False."""
     monkeypatch.setattr("heliograph.quarantine.queue._COLLECT_SECONDS", 5)
     path = tmp_path / "aside.db"
     settings = Settings(secret=("x",), validation=Validation.QUARANTINE, quarantine=path)

@@ -96,7 +96,7 @@ def test_outbox_beside_a_sibling_that_keeps_spans_is_one_warning(directory: Path
 
 
 def test_outbox_beside_a_sibling_that_takes_the_spans_is_a_warning(directory: Path, receiver: Receiver) -> None:
-    """Spans do not go to it: a process has one TracerProvider. The log names the call that adds the outbox's processor."""
+    """No span goes to the outbox: a process has one TracerProvider. The log names the call that adds the outbox's processor."""
     box = str(directory / "outbox")
     variables = {**otlp(receiver.endpoint), "HELIOGRAPH_OUTBOX": box}
     with datasette(directory, *ARGUMENTS, secret=SECRET, plugins=f"heliograph,{OTLP_SIBLING}", **variables) as server:

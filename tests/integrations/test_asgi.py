@@ -183,7 +183,7 @@ class OfAnotherFramework:
     ],
 )
 async def test_user_of_starlette(telemetry: Telemetry, user: object, actor: object) -> None:
-    """Middleware further in or further out puts it into the scope. The owner of a token comes first."""
+    """Middleware further in or further out puts the user into the scope. The owner of a token comes first."""
     app = App()
 
     async def authenticating(scope: Any, receive: Any, send: Any) -> None:

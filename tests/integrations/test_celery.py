@@ -207,7 +207,7 @@ def test_id_that_is_a_uuid(tasks: Tasks) -> None:
 
 @pytest.mark.parametrize("change", REFUSED)
 def test_header_that_is_refused(tasks: Tasks, host: Host, warnings: pytest.LogCaptureFixture, change: str) -> None:
-    """The task runs without an actor, and one warning says it. Its text has nothing of the header."""
+    """The task runs without an actor. One warning says so, and has nothing of the header."""
     message = REFUSED[change](host, signed(tasks))
     for _ in range(3):
         tasks.run(message)

@@ -185,7 +185,7 @@ def test_thread_of_a_request(app: Flask) -> None:
 
 
 def test_function_that_fails_gives_no_actor(app: Flask, warnings: pytest.LogCaptureFixture) -> None:
-    """The request goes on, and one warning says it."""
+    """The request goes on, and one warning reports the failure."""
     with app.app_context():
         g.actor = lambda: 1 / 0
         assert [current_actor(), current_actor()] == [None, None]

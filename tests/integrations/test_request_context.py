@@ -79,7 +79,7 @@ def test_event_shows_its_request(tmp_path: Path, server: str) -> None:
 
 
 def test_rejected_token_shows_its_request(tmp_path: Path) -> None:
-    """The middleware verifies it before the application has a route."""
+    """The middleware verifies the token before the application has a route."""
     with Host(Settings(secret=("another",))) as forger:
         token = forger.call(forger.create_token, "root")
     port = free_port()

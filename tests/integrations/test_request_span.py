@@ -153,7 +153,7 @@ def test_client_that_has_the_whole_response_has_not_gone_away(telemetry: Telemet
 
 @pytest.mark.parametrize(("sent", "status"), [(Status.UNAVAILABLE, 503), ("503", 503), ("x", None), (10**30, None)])
 def test_status_of_another_type(telemetry: Telemetry, sent: object, status: int | None) -> None:
-    """The server decides about it. The span has a number, or none."""
+    """The server decides about such a status. The span has a number, or none."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": sent, "headers": []})
@@ -240,7 +240,7 @@ def test_failures_of_a_provider_do_not_reach_the_request(
 def test_route_that_cannot_be_read_costs_the_route_alone(
     telemetry: Telemetry, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """A framework's own code finds it when the response begins."""
+    """A framework's own code finds the route when the response begins."""
     is_broken = [True]
     span = start_request_span(
         lambda: telemetry.tracer, lambda name: 1 / 0 if name == "http.route" and is_broken else None, None

@@ -61,7 +61,7 @@ def test_event_of_a_registered_version_is_read_by_its_class() -> None:
 
 
 def test_registered_version_is_preferred_to_an_upcaster() -> None:
-    """Both classes could read it, in whatever order they were registered."""
+    """Both classes could read the event, in whatever order they were registered."""
     for classes in ((OrderEvent, NewOrderEvent), (NewOrderEvent, OrderEvent)):
         assert prepare(registry(*classes), ORDER)[0].schema.event_class is OrderEvent
 

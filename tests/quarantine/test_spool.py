@@ -34,7 +34,7 @@ def lines_of_dead_processes(target: Path) -> list[bytes]:
 
 
 def test_lines_are_read_once(target: Path) -> None:
-    """The file is emptied when all of it was moved."""
+    """The file is emptied when all of its lines were moved."""
     spool = Spool.create(target)
     spool.append(b"one\n")
     spool.append(b"two\n")

@@ -195,7 +195,7 @@ def test_missing_file_is_an_error_for_find(quarantine: Quarantine) -> None:
 
 
 def test_deleted_file_is_created_again(quarantine: Quarantine) -> None:
-    """An operator may delete it while programs run."""
+    """An operator may delete the file while programs run."""
     quarantine.put(RECORD)
     quarantine.path.unlink()
     quarantine.put(RECORD)
@@ -313,7 +313,7 @@ def test_unusual_records_are_restored(quarantine: Quarantine, record: InvalidRec
 
 
 def test_time_of_the_condition_is_exclusive(quarantine: Quarantine) -> None:
-    """An event at exactly that second is not before it."""
+    """An event at exactly that time is not before it."""
     quarantine.put(RECORD)
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 

@@ -116,7 +116,7 @@ def test_accepted_call_that_cannot_be_kept_is_not_asked_for_again(service: tuple
 
 
 def test_call_beyond_the_memory_is_not_forwarded(service: tuple[CallTarget, str]) -> None:
-    """The client is asked to send it again."""
+    """The client is asked to send the request again."""
     target, url = service
     memory = Memory(max_bytes=len(BODY))
     with forwarding_calls(url, memory=memory) as channel, memory.request() as other:

@@ -81,7 +81,7 @@ def test_request_has_its_headers_and_the_length_of_its_body() -> None:
 
 
 def test_connection_is_used_again_until_the_target_closes_it() -> None:
-    """Another one is opened then, and also after we closed it."""
+    """Another connection is opened then, and also after it was closed here."""
     with target_of(OK, OK, CLOSING, OK, OK) as (server, target):
         assert [send(target).status for _ in range(4)] == [200] * 4
         target.close()

@@ -285,7 +285,7 @@ def test_empty_line_before_a_request_is_ignored(endpoint: str, store: Store) -> 
 
 
 def test_connection_is_kept_after_an_answer(endpoint: str, store: Store) -> None:
-    """Errors that leave nothing unread keep it, too."""
+    """Errors that leave nothing unread keep the connection, too."""
     content = body()
     connection = http.client.HTTPConnection(urlsplit(endpoint).netloc, timeout=10)
     with closing(connection):

@@ -76,7 +76,7 @@ def wait_until_waiting(commits: SharedTransactions, number: int) -> None:
 
 
 def test_request_is_stored_when_keep_returns(store: Store) -> None:
-    """Readers see it, while the connection of the writer is open. The file is in WAL mode."""
+    """Readers see the request while the connection of the writer is open. The file is in WAL mode."""
     with SharedTransactions(store) as commits:
         commits.keep(log_request("app.one"))
         assert stored(store) == ["app.one"]

@@ -106,7 +106,7 @@ def test_signal_of_celery(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_modules_that_are_not_imported_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that uses none of them gets none of them."""
+    """A program that does not use a module does not import it because of us."""
     for name in (*FINALIZERS, CELERY_SIGNALS):
         monkeypatch.delitem(sys.modules, name, raising=False)
 

@@ -124,7 +124,7 @@ def test_loop_of_another_library_is_none_of_asyncio(monkeypatch: pytest.MonkeyPa
 
 
 def test_greenlets_wait_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread of the system cannot wake them."""
+    """A thread of the system cannot wake a greenlet."""
     monkeypatch.setattr(deferred_waits, "threads_are_greenlets", lambda: True)
 
     async def main() -> None:

@@ -38,7 +38,7 @@ def test_function_keeps_the_context_it_was_wrapped_in() -> None:
 
 
 def test_function_of_a_request_has_the_actor_that_becomes_known_later() -> None:
-    """The request and the thread share it."""
+    """The request and the thread share one actor."""
     with acting_as(RequestActor()):
         kept = keep_context(current_actor)
         set_actor({"id": "root"})

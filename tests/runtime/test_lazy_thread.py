@@ -95,7 +95,7 @@ def test_interrupt_before_the_real_start(work: Work, replace_start: Callable[...
 
 
 def test_interrupt_after_the_real_start(work: Work, replace_start: Callable[..., None]) -> None:
-    """The thread runs, and the next start finds it."""
+    """The thread runs, and the next start finds it running."""
 
     def interrupted(thread: threading.Thread) -> None:
         REAL_START(thread)

@@ -155,7 +155,7 @@ def test_error_is_raised_and_the_next_caller_tries_again(background: BackgroundL
 
 
 def test_callers_who_waited_for_a_failure_try_again_themselves(background: BackgroundLoop) -> None:
-    """Nobody returns before it is done; each failure is raised to exactly one caller."""
+    """Nobody returns before the work is done; each failure is raised to exactly one caller."""
     work = Work(fail=2)
     once = once_awaiting(work, background)
     barrier = threading.Barrier(4, timeout=LIMIT_SECONDS)
@@ -229,7 +229,7 @@ async def test_sync_call_in_an_event_loop_runs_it_on_the_background_loop(backgro
 
 
 def test_sync_call_on_the_background_loop_is_an_error_and_claims_nothing(background: BackgroundLoop) -> None:
-    """The background loop cannot run it while it waits there. Others can still run it."""
+    """The background loop cannot run work that it waits for. Others can still run it."""
     work = Work()
     once = once_awaiting(work, background)
 

@@ -27,7 +27,7 @@ def test_attribute_that_raises_is_none() -> None:
 
 
 def test_exception_that_ends_the_program_passes() -> None:
-    """A signal handler raised it."""
+    """The handler of a signal raised the exception."""
 
     class Odd:
         @property

@@ -69,7 +69,7 @@ def test_nothing_is_printed_if_the_program_wants_nothing(
 
 
 def test_keyboard_interrupt_passes(logger: logging.Logger) -> None:
-    """A signal handler may raise it in a filter."""
+    """A signal handler may raise the interrupt in a filter."""
     logger.addFilter(Failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         SafeLogger(NAME).warning("message")

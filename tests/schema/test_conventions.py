@@ -66,7 +66,7 @@ def test_attribute_has_its_type(name: str, kind: str, members: tuple[str, ...]) 
 
 
 def test_a_deprecated_attribute_has_its_new_name() -> None:
-    """A reference to it is no problem."""
+    """A reference to the deprecated name is no problem."""
     convention = find("db.name")
 
     assert convention is not None
@@ -155,7 +155,7 @@ def test_the_type_must_be_the_same(name: str, kind: str, is_accepted: bool) -> N
 
 
 def test_suggestions_are_few_and_current() -> None:
-    """There are at most three, none of them deprecated; for a namespace, names below it; for an old name, its new one."""
+    """At most three names are suggested, none of them deprecated; for a namespace, names below it; for an old name, its new one."""
     below = problem("http.request", "string") or ""
     renamed = problem("db.naem", "string") or ""
 

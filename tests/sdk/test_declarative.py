@@ -163,7 +163,7 @@ def test_file_that_cannot_be_used_is_an_error(problems: dict[str, list[str]], na
 
 
 def test_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says how to install it."""
+    """The message says how to install the package."""
     monkeypatch.setitem(sys.modules, "opentelemetry.configuration", None)
 
     with pytest.raises(SettingsError, match=r"install opentelemetry-configuration .* or remove the variable"):

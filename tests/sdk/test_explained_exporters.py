@@ -93,7 +93,7 @@ def test_success_is_not_explained(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 def test_port_of_the_other_protocol(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, server: OtlpProtocol, name: str, explanation: str
 ) -> None:
-    """Over HTTP, the bytes of the response show it; over gRPC, the server is asked after the failure."""
+    """Over HTTP, the bytes of the response show the protocol; over gRPC, the server is asked after the failure."""
     with loopback.serving(server) as running:
         export_one(monkeypatch, name, f"http://127.0.0.1:{running.port}", timeout_seconds=1)
 

@@ -71,7 +71,7 @@ def wrong_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_outbox_that_cannot_be_used_is_listed_with_other_problems(wrong_environment: Path) -> None:
-    """A person can fix all of them after one start."""
+    """A person can fix all the problems after one start."""
     with pytest.raises(SettingsError) as caught:
         configure()
 

@@ -83,7 +83,7 @@ def test_destination_has_no_credentials(build: Callable[..., Pipeline], monkeypa
 def test_outbox_is_in_the_place_of_otlp(
     build: Callable[..., Pipeline], signal: TelemetrySignal, names: str, others: int
 ) -> None:
-    """Other exporters stay, and are before it."""
+    """Other exporters stay, and are before the outbox."""
     outbox = Outbox()
     pipeline = build(signal, names, outbox=cast("OutboxProcessor", outbox))
     assert pipeline.parts[-1] is outbox
@@ -105,7 +105,7 @@ def test_reader_that_only_answers_is_kept() -> None:
 
 
 def test_former_pipelines_are_part_of_it() -> None:
-    """Theirs come after its own, the newest first."""
+    """The parts of former pipelines come after its own, the newest first."""
 
     def pipeline(name: str, former: Pipeline | None = None) -> Pipeline:
         export = ExporterHandle(counts=ExportCounts(), destination=name, stop=lambda: stopped.append(name))

@@ -88,7 +88,7 @@ def test_flush_of_a_tracer_provider_reports_on_every_exporter() -> None:
 
 
 def test_reader_that_holds_a_port_stays() -> None:
-    """Prometheus fetches metrics from it, and it cannot be closed."""
+    """Prometheus fetches metrics from the reader, which cannot be closed."""
     ran = python(
         """
         host = configure(plugins=[Plugin()])

@@ -82,7 +82,7 @@ def test_no_rule_fails(troubled: TroubledNode) -> None:
 
 
 def test_samples_that_are_too_old_do_no_harm_to_others(troubled: TroubledNode) -> None:
-    """Prometheus rejects the request that has them, and only that one."""
+    """Prometheus rejects the request that has such samples, and only that one."""
     found = troubled.node.prometheus.query("max_over_time(shop_orders_total[1d])")
 
     assert {dict(labels)["job"] for labels in found} == {"ended"}

@@ -20,7 +20,7 @@ def failures(telemetry: Telemetry) -> EmitFailures:
 
 @pytest.mark.usefixtures("failures")
 def test_each_signal_is_observed_from_the_start(telemetry: Telemetry) -> None:
-    """An alert on the first failure needs the 0 before it."""
+    """An alert on the first failure needs the 0 before that."""
     zeros = telemetry.zeros("heliograph.emit.failures")
 
     assert {("log",), ("span",)} <= zeros

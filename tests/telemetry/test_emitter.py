@@ -285,7 +285,7 @@ ANYTHING = st.recursive(
 
 @given(value=ANYTHING, other=ANYTHING, actor=st.none() | st.dictionaries(ODD_TEXT, ANYTHING, max_size=5) | ANYTHING)
 def test_any_event_is_emitted_and_encoded(value: Any, other: Any, actor: Any) -> None:
-    """The real encoders of OTLP accept it: no exception, no lost event, no dropped attribute."""
+    """The real encoders of OTLP accept any event: no exception, no lost event, no dropped attribute."""
     telemetry = Telemetry()
     emitter = Emitter(Settings(), Providers(**telemetry.providers), ActorFilter(("*",)))
     with telemetry.tracer.start_as_current_span("request"):

@@ -104,7 +104,7 @@ def test_record_is_the_same(event: Any) -> None:
 
 
 def test_common_event_needs_no_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first one finds the logger, and has them; so has one that overflows."""
+    """The first event finds the logger, and has attributes; so has one that overflows."""
     seen = is_encoded(monkeypatch)
     provider, _ = direct()
     emitter, reader = emitter_of(provider), reader_of()
@@ -264,7 +264,7 @@ def test_pipeline_that_ends_meanwhile() -> None:
 
 
 def test_failures_of_the_outbox() -> None:
-    """A full one raises, if it is strict; everything else is logged and counted."""
+    """A full outbox raises, if it is strict; everything else is logged and counted."""
     provider, outbox = direct()
     emitter, reader = emitter_of(provider), reader_of()
     emitter.emit(reader, Shipped(1))

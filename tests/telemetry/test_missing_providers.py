@@ -102,7 +102,7 @@ def test_program_without_telemetry_loses_nothing(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("provider", ["tracer_provider", "logger_provider", "meter_provider"])
 def test_any_provider_sets_telemetry_up(telemetry: Telemetry, provider: str) -> None:
-    """Whichever it is, an event that needs another one is lost."""
+    """With any one provider, an event that needs another one is lost."""
     with host_with(Signal.LOG, Signal.SPAN, **{provider: telemetry.providers[provider]}) as host:
         host.track(Happened())
 

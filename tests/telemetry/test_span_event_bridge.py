@@ -40,7 +40,7 @@ class OwnBridge(EventToSpanEventBridge):
     ],
 )
 def test_bridge_is_found_among_the_processors(processors: list[type[Processor]], is_found: bool) -> None:
-    """A class that is built on it counts."""
+    """A class that is built on the bridge counts."""
     provider = LoggerProvider(shutdown_on_exit=False)
     for each in processors:
         provider.add_log_record_processor(each())

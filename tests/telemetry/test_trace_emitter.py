@@ -51,7 +51,7 @@ class OwnBridge(EventToSpanEventBridge):
 def test_event_is_no_span_event_twice_with_the_bridge_of_opentelemetry(
     telemetry: Telemetry, bridge: type[EventToSpanEventBridge]
 ) -> None:
-    """The bridge makes it, so heliograph makes none. A span is only made where none is recording."""
+    """The bridge makes the span event, so heliograph makes none. A span is only made where none is recording."""
     telemetry.logger_provider.add_log_record_processor(bridge())
     settings = Settings(signals="log,span_event,span")
     with telemetry.host(PLUGIN, settings=settings) as host, telemetry.tracer.start_as_current_span("work"):
@@ -81,7 +81,7 @@ def test_span_event_may_only_refer_to_the_log_record(telemetry: Telemetry) -> No
 @pytest.mark.parametrize("signals", ["span_event", "log,span_event"])
 @pytest.mark.usefixtures("warnings")
 def test_span_event_has_everything_if_there_is_no_log_record(telemetry: Telemetry, signals: str) -> None:
-    """There would be nothing that it could refer to: logs are not wanted, or have no provider."""
+    """A reference would lead nowhere: logs are not wanted, or have no provider."""
     settings = Settings(span_event="reference", signals=signals)
     host = Host(settings, plugins=[PLUGIN], tracer_provider=telemetry.tracer_provider)
     with host, telemetry.tracer.start_as_current_span("request"):

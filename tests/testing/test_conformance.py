@@ -118,7 +118,7 @@ def test_subclass_that_is_not_registered(host: Host) -> None:
 
 
 def test_class_without_a_registered_ancestor(host: Host) -> None:
-    """`track` raises an error for it, which ends the workload."""
+    """`track` raises an error for such an event, which ends the workload."""
     found = problems(host, lambda: host.track(UnregisteredEvent()), unused=[OrderEvent, RefundEvent])
 
     assert found == [f"emitted and not registered: {__name__}.UnregisteredEvent; the workload ended there"]

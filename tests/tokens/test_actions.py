@@ -31,7 +31,7 @@ def test_no_two_actions_have_one_abbreviation() -> None:
 
 
 def test_plugin_cannot_change_the_actions_of_a_host() -> None:
-    """All hosts of a process share them."""
+    """All hosts of a process share the table of actions."""
     host = Host(Settings())
 
     assert host.actions is CORE_ACTIONS

@@ -45,7 +45,7 @@ class Reserved(Event, namespace="heliograph"):
 
 @pytest.mark.parametrize("event_class", [Forged, Reserved])
 def test_namespace_is_reserved(event_class: type) -> None:
-    """No class of a program has it."""
+    """No class of a program has heliograph's namespace."""
     with pytest.raises(SchemaError, match="reserved for heliograph"):
         SchemaRegistry(namespace="app").register(event_class)
 

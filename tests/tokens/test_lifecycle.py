@@ -100,7 +100,7 @@ def test_creation_has_one_span_and_one_event_whichever_way_it_takes(host: Host, 
 
 
 def test_creation_that_fails_has_a_span_with_the_error_and_no_event(host: Host, telemetry: Telemetry) -> None:
-    """The message of the exception is not in it."""
+    """The span does not have the message of the exception."""
     with pytest.raises(ValueError, match="expires_after"):
         host.call(tokens.issue, host, "alice", expires_after=-1)
 
@@ -225,7 +225,7 @@ def test_failing_hook_fails_no_operation(telemetry: Telemetry) -> None:
 
 
 def test_ambient_actor_may_verify_a_token(telemetry: Telemetry) -> None:
-    """A rejection does not ask for it: that would be without end."""
+    """The event about a rejection does not ask for the actor: that would be without end."""
     with telemetry.host() as host:
 
         def actor() -> object:

@@ -36,7 +36,7 @@ def test_any_other_exception_is_no_rejection(error: BaseException) -> None:
 
 
 def test_datasette_is_not_imported_to_recognize_a_rejection() -> None:
-    """A program without Datasette does not pay for it."""
+    """A program without Datasette does not pay for the import."""
     program = (
         "import sys\n"
         "from heliograph.errors import TokenRevoked\n"

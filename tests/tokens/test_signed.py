@@ -158,7 +158,7 @@ def test_both_reject_a_token_that_was_signed_with_another_secret(real: Datasette
 
 
 def test_token_expires_after_its_last_second() -> None:
-    """At exactly its time of expiry it is still valid."""
+    """A token is still valid at exactly its time of expiry."""
     clock = Clock()
     handler = SignedTokenHandler(clock)
     token = create(handler=handler, expires_after=60)

@@ -101,7 +101,7 @@ async def test_span_is_current_while_each_handler_runs(telemetry: Telemetry) -> 
 
 
 async def test_host_that_stops_early_has_a_verdict(telemetry: Telemetry) -> None:
-    """No handler recognized the token, if the host drops its handlers. It is recorded with the next operation."""
+    """If the host drops its handlers, no handler recognized the token. That is recorded with the next operation."""
     tokens = token_telemetry(telemetry)
     handlers = trace_handlers([Named("one"), Named("two")], tokens)
     await handlers[0].verify_token(None, TOKEN)  # type: ignore[attr-defined]

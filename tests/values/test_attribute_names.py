@@ -31,7 +31,7 @@ def test_key_that_cannot_have_a_name(key: str) -> None:
 
 
 def test_number_of_names_is_bounded_at_all_depths() -> None:
-    """Keys from outside cannot make it grow: all names are forgotten when there are too many, and made again."""
+    """Keys from outside cannot make the cache grow: all names are forgotten when there are too many, and made again."""
     names = AttributeNames("e.p")
     for number in range(5 * MAX_REMEMBERED):
         names[f"key-{number}"]

@@ -150,7 +150,7 @@ def test_unknown_arguments_are_reported_once(caplog: pytest.LogCaptureFixture) -
 
 @pytest.mark.parametrize("cls", [Box, DictAttrs])
 def test_object_that_keeps_its_alias(cls: Any) -> None:
-    """Without an alias, it was made by the class alone."""
+    """An object that has no alias was made by the class alone."""
     assert form(cls("x")) == form(cls[str]("x")) == {"content": "x"}
     assert form(cls[Secret](CANARY)) == {"content": "<masked>"}
     assert form(cls[Secret](CANARY), Place(aliases={cls: (cls[str],)})) == {"content": "<masked>"}
@@ -163,7 +163,7 @@ def test_parameters_for_functions() -> None:
 
 
 def test_parameters_for_any_number_of_types() -> None:
-    """Nothing is known of them, not even their number. Python 3.10 cannot put anything in their place."""
+    """Nothing is known of such parameters, not even their number. Python 3.10 cannot put anything in their place."""
     assert form(Items((1, CANARY))) == {"items": "<masked>"}
     if sys.version_info >= (3, 11):
         assert attributes_in(field_hints(Items, ["items"])["items"]) == [MASK]

@@ -93,7 +93,7 @@ class SlottedBox(Generic[T]):
 
 
 def test_type_of_a_value() -> None:
-    """The alias that made it, if the value knows it."""
+    """The type is the alias that made the value, if the value knows it."""
     assert type_of(Box[Secret]("x")) == Box[Secret]
     assert type_of(Box("x")) is Box
     assert type_of(FrozenBox[Secret]("x")) is FrozenBox

@@ -127,7 +127,7 @@ def test_typed_dicts() -> None:
 
 
 def test_field_without_a_type() -> None:
-    """`make_dataclass` writes "typing.Any" for it, which every module can evaluate."""
+    """`make_dataclass` writes "typing.Any" for such a field, which every module can evaluate."""
     assert annotations_of(make_dataclass("Free", ["x"]), ["x"]) == {"x": Any}
 
 

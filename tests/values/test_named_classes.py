@@ -185,7 +185,7 @@ def test_subclass_has_the_form_of_its_base() -> None:
 
 
 def test_nothing_is_imported() -> None:
-    """A program without numpy does not get it by making forms."""
+    """Making forms does not import numpy into a program that does not use it."""
     program = """
 import sys
 from heliograph.values.forms import form_of

@@ -60,7 +60,7 @@ def test_apply() -> None:
 
 
 def test_privacy_that_is_none_exports_nothing(telemetry: Telemetry) -> None:
-    """A schema refuses it. The class of a value in a field of any type has no schema, so the value is dropped."""
+    """A schema refuses such a privacy. The class of a value in a field of any type has no schema, so the value is dropped."""
 
     @dataclass
     class Odd:

@@ -35,7 +35,7 @@ class Text(str):
     ],
 )
 def test_integer_beyond_64_bits_is_text(value: int, form: object) -> None:
-    """Beyond 1024 bits it is hexadecimal: decimal text takes too long to make."""
+    """Beyond 1024 bits the text is hexadecimal: decimal text takes too long to make."""
     assert integer_form(value) == form
 
 

@@ -198,7 +198,7 @@ def test_members_of_flags_and_enums_are_read_as_they_are_stored() -> None:
 
 
 def test_complement_of_a_flag_is_the_other_flags() -> None:
-    """Python 3.10 keeps it as a negative number."""
+    """Python 3.10 keeps the complement as a negative number."""
 
     negative = int.__new__(Bits, -2)
     negative._value_ = -2

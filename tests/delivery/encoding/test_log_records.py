@@ -108,7 +108,7 @@ def test_messages_are_those_of_the_sdk(  # noqa: PLR0917 — one of each is draw
 @settings(max_examples=examples(300))
 @given(ODD, st.dictionaries(st.text(st.characters(categories=None), max_size=5), ODD, max_size=5))
 def test_record_with_any_values_is_a_message(body: Any, attributes: Any) -> None:
-    """A receiver can read it, also if the SDK's encoder fails."""
+    """A receiver can read the record, also if the SDK's encoder fails."""
     found = decoded(encode_log_record(record(body, attributes)))
 
     assert len(found.attributes) == len(attributes)
@@ -128,7 +128,7 @@ def test_lone_surrogates_and_large_integers_are_text() -> None:
 
 @pytest.mark.parametrize("depth", [10, 31, 32, 40, 47, 48, 49, 200, 5000])
 def test_deep_values_can_be_read(depth: int) -> None:
-    """Protobuf's parsers accept them; they allow a hundred nested messages."""
+    """Protobuf's parsers, which allow a hundred nested messages, accept such values."""
     lists: Any = []
     maps: Any = {}
     for _ in range(depth):

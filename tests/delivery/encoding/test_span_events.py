@@ -202,7 +202,7 @@ def test_span_of_an_outbox_takes_encoded_events(make: Any) -> None:
     ],
 )
 def test_other_spans_take_attributes(provider: TracerProvider) -> None:
-    """The event is added to them all the same."""
+    """A span that takes no encoded events gets the event with attributes."""
     span = start_span(provider)
 
     assert not takes_encoded_events(span)

@@ -26,7 +26,7 @@ def test_cursor_is_the_last_one_that_was_written(sequences: list[int]) -> None:
 
 
 def test_bytes_of_a_cursor(tmp_path: Path) -> None:
-    """Other releases read them: they are those of the format page in the documentation."""
+    """Other releases read the cursor: its bytes are those of the format page in the documentation."""
     write_cursor(tmp_path, 7)
 
     head = b"HELIOCUR" + struct.pack("<HQ", 1, 7)

@@ -44,7 +44,7 @@ def frame(sequence: int, kind: int = RECORD, scope_number: int = 0, content: byt
 
 
 def test_bytes_of_a_segment() -> None:
-    """Other releases read them: they are those of the format page in the documentation."""
+    """Other releases read the segment: its bytes are those of the format page in the documentation."""
     content = b"\x01" + struct.pack("<I", 10) + b"https://r/" + b"resource"
     head = b"HELIOJNL" + struct.pack("<HI", 2, len(content)) + content
     head += struct.pack("<I", crc32(head))

@@ -27,7 +27,7 @@ def test_record_is_synced_once() -> None:
 
 
 def test_threads_that_come_during_a_sync_share_the_next_one() -> None:
-    """The current one may have begun before their records were written."""
+    """The current sync may have begun before their records were written."""
     disk = Disk()
     disk.ready.clear()
     with ThreadPoolExecutor(8) as pool:
@@ -84,7 +84,7 @@ def test_failures_take_little_memory() -> None:
 
 
 def test_records_that_are_given_up_are_those_that_wait() -> None:
-    """Nobody can sync them any more. A record that was synced before stays synced."""
+    """Nobody can sync the waiting records any more. A record that was synced before stays synced."""
     disk = Disk()
     disk.commit.wait(disk.append())
     disk.commit.give_up(1, OSError(errno.EIO, "too late"))

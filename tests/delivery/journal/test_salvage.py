@@ -31,7 +31,7 @@ def test_records_after_a_sequence_are_salvaged(tmp_path: Path) -> None:
 
 
 def test_nothing_is_salvaged_from_a_file_without_content(tmp_path: Path) -> None:
-    """Somebody has truncated it before it was deleted."""
+    """Somebody has truncated the file before it was deleted."""
     writer = write(tmp_path, records(5))
     segment = writer.detach()
     assert segment is not None

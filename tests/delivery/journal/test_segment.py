@@ -226,7 +226,7 @@ def test_scope_that_cannot_be_read_is_left_undefined(tmp_path: Path) -> None:
 
 
 def test_file_that_is_no_segment_is_closed_again(tmp_path: Path) -> None:
-    """A folder full of them uses up no descriptors."""
+    """A folder full of such files uses up no descriptors."""
     path = segment_path(tmp_path, 1)
     path.write_bytes(b"garbage" * 10)
     before = lowest_free_descriptor()

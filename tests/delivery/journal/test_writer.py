@@ -151,7 +151,7 @@ def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
 
 
 def test_closed_journal_accepts_no_record(tmp_path: Path) -> None:
-    """Nobody would read it: the folder may already be deleted, or adopted by another process."""
+    """Nobody would read the record: the folder may already be deleted, or adopted by another process."""
     writer = write(tmp_path, records(3))
     writer.close()
 
@@ -672,7 +672,7 @@ def test_full_disk_gives_no_number_of_a_scope_twice(tmp_path: Path, monkeypatch:
 
 
 def test_old_segment_goes_on_if_no_new_one_can_be_made(tmp_path: Path) -> None:
-    """A record that still fits into it is accepted."""
+    """A record that still fits into the old segment is accepted."""
     room = [True]
 
     def make_room(size: int) -> None:

@@ -70,7 +70,7 @@ def test_dead_letter_is_found_as_it_was_put(letters: DeadLetters) -> None:
 
 
 def test_columns_for_people(letters: DeadLetters, tmp_path: Path) -> None:
-    """Datasette shows them; heliograph itself does not read them."""
+    """Datasette shows the columns; heliograph itself does not read them."""
     put(letters, ENTRY)
 
     row = columns(tmp_path)
@@ -148,7 +148,7 @@ def test_latest_time_of_a_log_record_is_kept(letters: DeadLetters, tmp_path: Pat
 
 
 def test_find_by_number(letters: DeadLetters) -> None:
-    """Without numbers, all are found, in the order of their numbers."""
+    """Without numbers, all dead letters are found, in the order of their numbers."""
     put(letters, *[entry(event_name=f"app.{number}") for number in range(3)])
 
     assert [letter.id for letter in letters.find()] == [1, 2, 3]
@@ -202,7 +202,7 @@ def test_file_that_is_no_database_is_an_error(letters: DeadLetters, tmp_path: Pa
 
 
 def test_folder_that_is_gone_is_an_error(letters: DeadLetters, tmp_path: Path) -> None:
-    """The sender reports it, and the record remains in its journal."""
+    """The sender reports the error, and the record remains in its journal."""
     tmp_path.rmdir()
 
     with pytest.raises(OutboxError, match=r"dead\.db"):
@@ -210,7 +210,7 @@ def test_folder_that_is_gone_is_an_error(letters: DeadLetters, tmp_path: Path) -
 
 
 def test_locked_file_is_an_error(letters: DeadLetters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another program holds it for longer than a writer waits."""
+    """Another program holds the lock of the file for longer than a writer waits."""
     put(letters, ENTRY)
     monkeypatch.setattr("heliograph.sqlite_file.BUSY_TIMEOUT_SECONDS", 0.1)
     with closing(sqlite3.connect(tmp_path / "dead.db", isolation_level=None)) as other:

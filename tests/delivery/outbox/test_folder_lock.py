@@ -84,7 +84,7 @@ def test_files_that_are_not_ours_are_not_touched(tmp_path: Path) -> None:
 
 
 def test_lock_is_released_once(tmp_path: Path) -> None:
-    """At the second time, its descriptor may belong to another file."""
+    """At a second release, the descriptor of the lock may belong to another file."""
     lock = OutboxDirectory(tmp_path, max_bytes=100).create_folder()
     number = lock._descriptor
     lock.release()

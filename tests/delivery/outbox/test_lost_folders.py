@@ -152,7 +152,7 @@ def delete_last_segment(folder: Path) -> None:
 def test_folder_that_lost_a_file_becomes_an_orphan(
     tmp_path: Path, lose: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Everything in it is sent, by this process or by another."""
+    """Every record in the folder is sent, by this process or by another."""
     monkeypatch.setattr("heliograph.delivery.worker._ADOPT_SECONDS", 0.1)
     is_down = True
     with (

@@ -41,7 +41,7 @@ def test_letters_of_each_resource_are_an_orphan(tmp_path: Path) -> None:
 
 
 def test_letters_are_on_the_disk_before_they_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the machine stops in between, they exist twice."""
+    """If the machine stops in between, the letters exist twice."""
     box = with_letters(tmp_path, b"a", b"a")
     left: list[int] = []
 

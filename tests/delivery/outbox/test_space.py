@@ -75,7 +75,7 @@ def test_own_deletions_end_a_refusal(tmp_path: Path, measured: list[int]) -> Non
 
 
 def test_deletion_during_a_measurement_ends_the_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The size that was measured may be the one before it."""
+    """The size that was measured may be the one before the deletion."""
     monkeypatch.setattr("heliograph.delivery.outbox.space._PAUSE_SECONDS", 3600.0)
     space = Space(tmp_path, 100)
 

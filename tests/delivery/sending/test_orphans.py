@@ -76,7 +76,7 @@ def test_append_that_was_interrupted_by_a_kill_is_no_damage(tmp_path: Path) -> N
 
 
 def test_orphan_that_the_server_does_not_accept_stays_locked(tmp_path: Path) -> None:
-    """No other process adopts it, until it is released."""
+    """No other process adopts the folder, until it is released."""
     folder = make_orphan(tmp_path, "one")
     with serving(lambda number, records: (503, {}, b"")) as down, sender_to(down.endpoint, tmp_path) as sender:
         [orphan] = adopt(outbox(tmp_path))

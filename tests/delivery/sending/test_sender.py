@@ -194,7 +194,7 @@ def test_halves_of_a_refused_batch_wait_as_long_as_the_server_asks(tmp_path: Pat
 
 
 def test_record_that_cannot_be_sent_does_not_stop_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A defect of a transport raises for it, always. It becomes a dead letter, and the defect is logged once."""
+    """A defect of a transport raises an exception for one record. It becomes a dead letter, and the defect is logged once."""
 
     def verdict_on(records: list[str]) -> Verdict:
         if "c" in records:
@@ -236,7 +236,7 @@ def test_record_stays_if_the_dead_letters_cannot_be_written(
 
 
 def test_records_of_a_request_that_close_cancels_stay(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The next process sends them. It is no failure."""
+    """The next process sends the records, and the end of this one is no failure."""
 
     def close(records: list[str]) -> Verdict:
         bench.sender.close()
@@ -261,7 +261,7 @@ def test_closed_sender_sends_nothing(tmp_path: Path) -> None:
 
 
 def test_batches_stay_below_the_usual_limit_of_the_transport(tmp_path: Path) -> None:
-    """Many successes let them grow, but not beyond that limit."""
+    """Many successes let the batches grow, but not beyond that limit."""
     bench, journal = Bench(tmp_path, lambda records: DELIVERED, usual_limit_bytes=5000), journal_of(range(100))
     while bench.sender.send_next(journal) is Outcome.SENT:
         pass

@@ -125,7 +125,7 @@ def test_unusable_grpc_endpoint_is_an_error(value: str) -> None:
     ],
 )
 def test_host_that_may_be_another_machine(endpoint: str, host: str | None) -> None:
-    """`None` only if it is certainly this one; credentials may go there without encryption."""
+    """The host is `None` only if it is certainly this machine; credentials may go there without encryption."""
     assert other_host(endpoint) == host
 
 

@@ -50,7 +50,7 @@ def test_records_of_an_outbox_arrive_compressed_with_their_headers(tmp_path: Pat
 
 
 def test_outbox_keeps_its_records_while_no_server_listens(tmp_path: Path) -> None:
-    """A flush reports it, and the next outbox sends them."""
+    """A flush returns False, and the next outbox sends the records."""
     missing = to(f"http://127.0.0.1:{free_port()}", timeout_seconds=0.5)
     with logging_to(tmp_path, "", destination=missing) as emit:
         assert emit.processor.force_flush(100)  # nothing was emitted yet
@@ -93,7 +93,7 @@ def has_ipv6() -> bool:
 
 @pytest.mark.skipif(not has_ipv6() and "CI" not in os.environ, reason="this machine has no IPv6 address")
 def test_ipv6_address_in_a_url() -> None:
-    """gRPC needs its brackets, which a URL has, too."""
+    """gRPC needs the brackets around an address, which a URL has, too."""
     handler = grpc.method_handlers_generic_handler(
         SERVICE, {"Export": grpc.unary_unary_rpc_method_handler(lambda body, context: b"")}
     )

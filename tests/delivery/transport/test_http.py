@@ -428,7 +428,7 @@ def test_second_thread_waits_no_longer_than_its_own_timeout() -> None:
 
 
 def test_query_of_the_endpoint_is_sent_and_never_shown() -> None:
-    """Some backends take their key there."""
+    """Some backends take their key in the query."""
 
     def reject(connection: socket.socket, head: str) -> None:
         text = head.partition("\r\n")[0].encode()

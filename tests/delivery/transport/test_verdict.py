@@ -307,7 +307,7 @@ def test_any_message_is_one_short_printable_line(status: str, text: str) -> None
 
 
 def test_control_characters_are_escaped() -> None:
-    """A status message of protobuf may contain them, for example."""
+    """A status message of protobuf, for example, may contain such characters."""
     body = Status(message="line one\nline two\x1b[31m").SerializeToString()
 
     assert (

@@ -51,7 +51,7 @@ async def test_token_is_created_verified_and_revoked(instance) -> None:
 
 
 async def test_signed_tokens_stay(instance) -> None:
-    """Datasette's own page and command ask for them by name."""
+    """Datasette's own page and command ask for signed tokens by the name of their handler."""
     token = await instance.create_token("alice", handler="signed")
 
     assert token.startswith("dstok_")

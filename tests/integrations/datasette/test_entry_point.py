@@ -34,7 +34,7 @@ def test_distribution_declares_the_entry_point() -> None:
 def test_entry_point_has_no_hooks_in_an_older_datasette(
     monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
 ) -> None:
-    """The version decides, and one warning names it."""
+    """The version of Datasette decides, and one warning names it."""
     monkeypatch.setattr("datasette.version.__version__", "0.65.1")
 
     monkeypatch.delitem(sys.modules, entry_point.__name__)

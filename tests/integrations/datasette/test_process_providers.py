@@ -195,7 +195,7 @@ def test_short_command_does_not_wait_long_for_the_backend(
     command: click.Command | None,
     timeout: int,
 ) -> None:
-    """A person waits for it. A server has the time of the settings, and so has a program that runs Datasette."""
+    """A person waits for the command. A server has the time of the settings, and so has a program that runs Datasette."""
     providers = ProcessProviders(ENDPOINT)
     providers.set_up_at_startup()
     with contextlib.ExitStack() as stack:

@@ -51,7 +51,7 @@ def test_routes_are_created_once() -> None:
 
 
 def test_routes_do_not_keep_their_datasette() -> None:
-    """A request may end after it. It has no route then."""
+    """A request that ends after its Datasette has no route."""
     routes = Routes(Instance())  # type: ignore[arg-type]
     gc.collect()
 

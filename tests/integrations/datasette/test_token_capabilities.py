@@ -205,7 +205,7 @@ async def test_revoked_token_is_told_from_an_unknown_one(deployed: Deployment, t
 
 
 async def test_audit_events_and_the_token_of_each_event(deployed: Deployment, telemetry: Telemetry) -> None:
-    """Whoever acts with a token is named by it."""
+    """An event names the token that its actor has used."""
     used, changed = [await tokens.issue(deployed.host, name) for name in ("admin", "alice")]
     actor = await deployed.host.verify_token(used.token)
     await deployed.settled()

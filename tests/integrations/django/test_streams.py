@@ -40,7 +40,7 @@ def keep(response: Any, span: Span | None) -> None:
 
 
 def test_content_of_a_file_is_not_wrapped(tmp_path: Any) -> None:
-    """A server may send it from the file."""
+    """A server may send the content from the file itself."""
     (tmp_path / "file").write_text("content")
     response = FileResponse((tmp_path / "file").open("rb"))
     keep_for_stream(response, lambda: None, None)

@@ -231,7 +231,7 @@ def test_generic_classes_differ_by_their_arguments() -> None:
     ids=str,
 )
 def test_annotation_without_a_type(hint: Any, problem: str) -> None:
-    """The error says how to change it."""
+    """The error says how to change the annotation."""
     with pytest.raises(InvalidAnnotation) as caught:
         read_type(hint)
     assert problem in str(caught.value)

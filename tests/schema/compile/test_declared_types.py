@@ -62,7 +62,7 @@ class Row(TypedDict):
     [Inner, list[Inner], dict[str, Inner], Inner | None, Row, Box[Annotated[str, Attribute(brief=1)]]],  # type: ignore[arg-type]
 )
 def test_wrong_argument_inside_of_a_value_is_named(annotation: object) -> None:
-    """With the name of the field that it is about."""
+    """The error has the name of the field that the argument is about."""
     assert "the brief of 'deep' is 1; write it as text" in problem_of(annotation)
 
 

@@ -78,7 +78,7 @@ def test_alias_has_the_privacy_of_its_arguments() -> None:
 
 
 def test_alias_without_a_schema_is_masked() -> None:
-    """No schema can be made of its argument."""
+    """No schema can be made of the argument of the alias."""
     specialized = specialize_schema(compile_schema(BoxEvent, namespace="app"), BoxEvent[dict[tuple[int, int], str]])
 
     assert privacies(specialized) == [Privacy.MASK, Privacy.MASK]

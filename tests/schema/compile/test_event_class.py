@@ -216,7 +216,7 @@ def test_message_with_an_unknown_field_is_rejected(message: str, problem: str) -
 
 @given(st.text(st.characters(categories=None), min_size=1, max_size=30))
 def test_any_name_is_legal_or_an_error(name: str) -> None:
-    """No name is changed to make it legal."""
+    """A name that is not legal is never changed into one that is."""
     cls = make_dataclass("Odd", [], bases=(Event,), namespace={"name": name})
     try:
         schema = compile_schema(cls, namespace="app")

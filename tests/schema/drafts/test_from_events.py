@@ -371,7 +371,7 @@ def test_events_of_other_programs_give_a_class(rows: list[dict[str, Any]]) -> No
     ],
 )
 def test_text_in_json_is_a_list_or_a_dict(texts: list[str], annotation: str) -> None:
-    """If all of them are. A text that only begins like JSON, or that is nested too deeply to be read, is text."""
+    """Each of the recorded texts has to be. One that only begins like JSON, or is nested too deeply to be read, is text."""
     (draft,), _ = drafts_of_recorded([recorded({"shop.order.data": text}) for text in texts])
 
     assert [field.annotation for field in draft.fields] == [annotation]

@@ -60,7 +60,7 @@ def test_an_exported_registry_gives_classes_that_export_the_same(tmp_path: Path,
 @pytest.mark.parametrize("exporter", [weaver_v2, weaver_v1])
 @pytest.mark.parametrize("severity", [1, 14, Severity.WARN, 24])
 def test_each_severity_is_kept(tmp_path: Path, exporter: Any, severity: int) -> None:
-    """A number without a name of its own, too: 14 is WARN2."""
+    """A number without a name of its own is, too: 14 is WARN2."""
     cls = make_dataclass("E", [], bases=(Event,), namespace={"name": "e"})
     cls.__event_options__ = EventOptions(namespace="shop", severity=severity)
 

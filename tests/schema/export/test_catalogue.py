@@ -82,7 +82,7 @@ def test_a_query_quotes_values_with_special_characters() -> None:
 
 
 def test_a_query_for_jaeger_uses_an_attribute_of_this_event_alone() -> None:
-    """The first one below its name that has one value. Lists, shared attributes and those of other events are not used."""
+    """The first attribute below its name that has one value is used. Lists, shared attributes and those of other events are not."""
     fields: list[tuple[str, Any]] = [
         ("shared", Annotated[str, Attribute("db.namespace")]),
         ("other", Annotated[str, Attribute("app.every.other")]),

@@ -62,7 +62,7 @@ def test_unprintable_characters_are_escaped() -> None:
 
 
 def test_dollar_signs_are_escaped() -> None:
-    """GitHub reads a text between two of them as a formula."""
+    """GitHub reads a text between two dollar signs as a formula."""
     assert r"costs \$5 or \$6" in markdown([schema_with("costs $5 or $6")])["events.md"]
 
 

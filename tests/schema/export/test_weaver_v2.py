@@ -117,7 +117,7 @@ def test_schema_url_ends_with_a_version(url: str | None, version: str | None, ex
     ],
 )
 def test_wrong_schema_url_is_an_error(url: str | None, version: str | None, message: str) -> None:
-    """The message names what is wrong with it."""
+    """The message names what is wrong with the URL or the version."""
     with pytest.raises(ValueError, match=message):
         schema_url_of(url, version)
 

@@ -50,7 +50,7 @@ def test_if_nothing_is_rejected_the_reader_accepts_every_value(case: tuple[Any, 
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in FITTING], ids=str)
 def test_a_schema_accepts_its_own_values(hint: Any) -> None:
-    """A schema that also permits `None` accepts them, too."""
+    """A schema that also permits `None` accepts the same values, too."""
     assert rejections(schema_of(hint), schema_of(hint)) == []
     assert rejections(schema_of(hint), schema_of(hint | None if hint is not Any else hint)) == []
 
@@ -202,7 +202,7 @@ def test_each_value_of_an_enum_is_checked(reader: dict[str, Any], accepted: obje
 
 
 def test_values_of_an_enum_are_neither_lists_nor_dicts() -> None:
-    """A reader that wants one rejects them."""
+    """A reader that wants a list or a dict rejects the values of an enum."""
     assert rejections({"enum": ["a"]}, {"type": "array", "items": {}})
     assert rejections({"enum": ["a"]}, {"type": "object", "additionalProperties": {}})
 

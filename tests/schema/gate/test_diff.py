@@ -374,7 +374,7 @@ def test_each_remark_is_a_compatible_change(key: str) -> None:
 
 
 def test_an_announced_name_of_an_attribute_is_reported() -> None:
-    """When it is announced, it is a remark; the rename itself is then no new attribute."""
+    """The announcement is a remark; the rename itself is then no new attribute."""
     plain = Annotated[str, Attribute("app.order.who")]
     renamed = Annotated[str, Attribute("app.order.user")]
 

@@ -38,7 +38,7 @@ def test_schema_cannot_be_changed() -> None:
 
 
 def test_label_has_the_version_if_there_is_one() -> None:
-    """Versions of one event are distinguished by it."""
+    """Versions of one event are distinguished by their labels."""
     assert schema().label == "app.ban_user"
     assert schema(version="2").label == "app.ban_user@2"
 

@@ -382,7 +382,7 @@ def test_reader_and_schema_have_the_same_body() -> None:
 
 
 def test_protected_properties_contain_no_private_value() -> None:
-    """The quarantine stores them. Dropped fields are absent, masked and hashed ones are text, other values have their forms."""
+    """The quarantine stores the result. Dropped fields are absent, masked and hashed ones are text, others have their forms."""
     reader = EventReader(compile_schema(PaidEvent, namespace="app", policy=POLICY))
     properties = reader.protected_properties(PaidEvent(card=Card(SECRET, "Ada", 1), note=SECRET))
 
@@ -497,7 +497,7 @@ def test_key_of_a_dict_cannot_replace_a_declared_attribute() -> None:
 
 
 def test_deprecated_attribute_can_be_emitted_under_both_names() -> None:
-    """A violation of its value is reported once."""
+    """A violation of the value is reported once."""
     hint = Annotated[
         int, Attribute("shop.order.total", deprecated=Deprecated(renamed_to="shop.order.sum", emit_both=True))
     ]

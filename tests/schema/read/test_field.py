@@ -78,7 +78,7 @@ def test_dict_in_place_of_a_private_class_is_protected_by_its_keys() -> None:
 
 @pytest.mark.parametrize("value", [SECRET, [SECRET], [[SECRET]], 1234, {"x": [SECRET]}])
 def test_value_of_another_shape_than_a_private_class_is_masked_as_a_whole(value: Any) -> None:
-    """The private part could be anywhere in it."""
+    """The private part could be anywhere in the value."""
     violations: list[object] = []
     attributes = EventReader(SCHEMA).attributes(PaidEvent(person=Person("Ada", value), cards=value), violations)  # type: ignore[arg-type]
 

@@ -56,7 +56,7 @@ def test_oldest_secret_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_update_replaces_only_what_it_was_made_from() -> None:
-    """The entry does not last longer for it."""
+    """The entry of the cache does not last longer for an update."""
     kept, other = SecretCache(5), Secret(token=SECRET.token, created=0.0, first_used=1.0)
     kept.update(b"a", SECRET, other)
     assert kept.get(b"a", 100.0) is None

@@ -187,7 +187,7 @@ def test_use_is_written_without_another_one(host: TokenHost, monkeypatch: pytest
 
 
 def test_use_by_another_process_keeps_a_token_alive(host: TokenHost) -> None:
-    """The reading in the cache is older than it."""
+    """The use is newer than what the cache has read."""
     token = host.run(tokens.issue(host, "alice", unused_after=300)).token
     host.clock.now += 299
     with TokenHost(host.settings.token_database) as other:  # type: ignore[arg-type]

@@ -113,7 +113,7 @@ def test_label_is_text(host: TokenHost, label: object) -> None:
 
 
 def test_all_tokens_of_an_actor_or_of_everybody_are_revoked(host: TokenHost) -> None:
-    """The number is of those that were not revoked before."""
+    """The result is the number of those that were not revoked before."""
     alice, bob = [host.run(tokens.issue(host, actor)).token for actor in ("alice", "bob")]
     host.run(tokens.issue(host, "alice"))
 

@@ -95,7 +95,7 @@ def test_restrictions_that_another_program_wrote_can_be_narrowed(tmp_path: Path)
 
 
 def test_tables_that_are_gone_are_an_error_and_are_not_created_again(tmp_path: Path) -> None:
-    """The tokens in them were lost: an empty table would hide that."""
+    """The tokens in the tables are lost, which an empty table would hide."""
     with TokenHost(tmp_path / "tokens.db") as host:
         host.run(host.create_token("alice"))
         with closing(sqlite3.connect(tmp_path / "tokens.db")) as other, other:

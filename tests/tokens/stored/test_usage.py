@@ -6,7 +6,7 @@ from heliograph.tokens.stored.usage import Usage
 
 
 def test_first_use_is_due_and_the_next_after_a_minute() -> None:
-    """A clock that was set back does not put it off."""
+    """A clock that was set back does not put a use off."""
     usage = Usage()
 
     assert usage.note("a", 1000.0)
@@ -59,7 +59,7 @@ def test_write_is_planned_once() -> None:
 
 
 def test_use_that_is_being_written_is_known() -> None:
-    """The database does not have it yet."""
+    """The database does not have the use yet."""
     usage = Usage()
     usage.note("a", 1000.0)
     usage.take(1000.0)

@@ -40,7 +40,7 @@ async def with_tokens(instances: Callable[..., Any], telemetry: object, tmp_path
 async def test_pages_are_those_that_an_actor_may_open(
     with_tokens: Datasette, actor: dict[str, str] | None, pages: list[dict[str, str]]
 ) -> None:
-    """The menu has the first of them."""
+    """The menu has the first of these pages."""
     assert await pages_for(with_tokens, actor) == pages
     assert await menu_links(with_tokens, actor) == pages[:1]
 

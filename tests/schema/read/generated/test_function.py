@@ -304,7 +304,7 @@ def test_one_odd_value_does_not_concern_the_other_fields(monkeypatch: pytest.Mon
 
 
 def test_exception_while_a_value_is_read_concerns_its_field_alone() -> None:
-    """The reader of the field reads it again; nothing of the first attempt remains."""
+    """The reader of the field reads the value again; nothing of the first attempt remains."""
 
     @dataclass
     class Inner:
@@ -350,7 +350,7 @@ def test_dict_that_is_not_common_is_read_anew(hint: Any, value: object) -> None:
 
 
 def test_event_that_cannot_be_read_is_read_field_by_field() -> None:
-    """A property of its class may raise an exception."""
+    """A property of the event's class may raise an exception."""
     cls = event_class(int, int)
     cls.field_0 = property(lambda self: 1 / 0, lambda self, value: None)
     attributes, violations = generated(compile_schema(cls, namespace="app"), cls(1, 2))
