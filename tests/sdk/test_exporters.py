@@ -26,13 +26,14 @@ def test_default_is_otlp_over_http(signal: TelemetrySignal) -> None:
 
 @EVERY_SIGNAL
 def test_protocol_chooses_the_otlp_exporter(signal: TelemetrySignal) -> None:
-    """The protocol of the signal takes precedence over the common one; an empty variable counts as not set."""
+    """The protocol of the signal takes precedence over the common one; an empty variable counts as not set, and spaces do not count."""
     own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
     assert names(signal, **{common: "grpc"}) == ["otlp_proto_grpc"]
     assert names(signal, **{common: "grpc", own: "http/protobuf"}) == ["otlp_proto_http"]
     assert names(signal, **{common: "http/protobuf", own: "grpc"}) == ["otlp_proto_grpc"]
     assert names(signal, **{common: "grpc", own: ""}) == ["otlp_proto_grpc"]
+    assert names(signal, **{common: " grpc ", own: " "}) == ["otlp_proto_grpc"]
 
 
 @EVERY_SIGNAL

@@ -11,11 +11,12 @@ from heliograph.delivery.transport.destination import Destination
 from heliograph.delivery.transport.endpoint import scheme_of
 from heliograph.delivery.transport.environment import destination_from_env
 from heliograph.delivery.transport.explain import explain_endpoint
+from heliograph.delivery.transport.exporter_variables import COMMON_ENDPOINT, find_variable
 from heliograph.doctor import findings
 from heliograph.doctor.config_file import ConfigFile, DeclaredExporter
 from heliograph.doctor.findings import Finding
 from heliograph.errors import SettingsError
-from heliograph.sdk.explained_exporters import endpoint_of, endpoint_problem
+from heliograph.sdk.explained_exporters import endpoint_problem
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal, select
 from heliograph.settings import Settings
 from heliograph.telemetry.missing_providers import CONFIG_FILE
@@ -102,7 +103,7 @@ def _declared_target(
         detail = f"{path} names {exporter.name}"
         return None, [Finding(kind=findings.NOT_OTLP_EXPORTER, subject=signal.value, detail=detail)]
     read = {**_without_timeouts(environ), **exporter.variables}
-    variable, endpoint = endpoint_of(signal, read)
+    variable, endpoint = find_variable("ENDPOINT", signal.value, read)
     source = path if variable in exporter.variables else variable if endpoint else "default"
     try:
         destination = destination_from_env(read, allow_plaintext=True, signal=signal.value)
@@ -142,7 +143,7 @@ def _target(
     signal: TelemetrySignal, exporter: EntryPoint, environ: Mapping[str, str], settings: Settings
 ) -> tuple[ExportTarget | None, list[Finding]]:
     """Return the endpoint of an exporter; `None` with the findings if it cannot be used."""
-    variable, endpoint = endpoint_of(signal, environ)
+    variable, endpoint = find_variable("ENDPOINT", signal.value, environ)
     # The outbox sends log records and spans, and reads the environment itself.
     is_outbox = signal is not TelemetrySignal.METRICS and settings.outbox is not None
     read = environ if is_outbox else _as_the_exporter_reads(signal, exporter, environ)
@@ -180,6 +181,6 @@ def _problem(signal: TelemetrySignal, problem: str, variable: str, endpoint: str
     if endpoint is not None and problem.startswith(f"{variable}:"):
         if scheme_of(endpoint) is None:
             kind = findings.NO_SCHEME
-        elif explain_endpoint(endpoint) is not None and variable == "OTEL_EXPORTER_OTLP_ENDPOINT":
+        elif explain_endpoint(endpoint) is not None and variable == COMMON_ENDPOINT:
             kind = findings.PATH_IN_BASE
     return Finding(kind=kind, subject=signal.value, detail=problem)

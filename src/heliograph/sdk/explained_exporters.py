@@ -20,9 +20,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from heliograph.delivery.transport.endpoint import scheme_of, shown_endpoint
+from heliograph.delivery.transport.endpoint import check_url, scheme_of, shown_endpoint
 from heliograph.delivery.transport.explain import (
     GRPC_PORT_IS_HTTP,
     NOT_OTLP,
@@ -30,6 +29,7 @@ from heliograph.delivery.transport.explain import (
     explain_http_error,
     explain_status,
 )
+from heliograph.delivery.transport.exporter_variables import COMMON_ENDPOINT, find_variable
 from heliograph.delivery.transport.port_probe import speaks_http1
 from heliograph.runtime.limited_log import INTERVAL_SECONDS, LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
@@ -63,43 +63,30 @@ def create_exporter(found: EntryPoint, signal: TelemetrySignal, environ: Mapping
     if found.name == _HTTP and hasattr(client, "_transport"):
         client._transport = ExplainedTransport(client._transport, signal)  # noqa: SLF001 — see the module's docstring
     if found.name == _GRPC:
-        _, endpoint = endpoint_of(signal, environ)
+        _, endpoint = find_variable("ENDPOINT", signal.value, environ)
         exporter.on_failure = GrpcExplanation(signal, endpoint or "http://localhost:4317")
     return exporter
 
 
-def endpoint_of(signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the variable that names the endpoint of a signal, and its value; `None` if none does."""
-    return _find_variable("ENDPOINT", signal, environ)
-
-
 def endpoint_problem(found: EntryPoint, signal: TelemetrySignal, environ: Mapping[str, str]) -> str | None:
     """Return a message if an exporter over HTTP cannot use its endpoint; `None` if it can."""
-    variable, endpoint = endpoint_of(signal, environ)
+    variable, endpoint = find_variable("ENDPOINT", signal.value, environ)
     if found.name != _HTTP or endpoint is None:
         return None
-    if scheme_of(endpoint) is None:
-        return f"{variable}: it has to begin with http:// or https://, like http://localhost:4318"
+    try:
+        check_url(endpoint)
+    except ValueError as error:
+        return f"{variable}: {error}"
     if environ[variable] != endpoint:
         # The SDK does not remove them, and so finds no such host.
         return f"{variable}: remove the spaces before or after the URL"
-    if not _has_host(endpoint):
-        return f"{variable}: it is not a URL with a host, like http://localhost:4318"
-    problem = explain_endpoint(endpoint) if variable == "OTEL_EXPORTER_OTLP_ENDPOINT" else None
+    problem = explain_endpoint(endpoint) if variable == COMMON_ENDPOINT else None
     return f"{variable}: {problem}" if problem else None
-
-
-def _has_host(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, url))
-    except ValueError:
-        return False
 
 
 def _warn_of_timeout(signal: TelemetrySignal, environ: Mapping[str, str]) -> None:
     """Log a warning if an OTLP exporter has no time for its requests. By the specification, 0 means no limit."""
-    variable, value = _find_variable("TIMEOUT", signal, environ)
+    variable, value = find_variable("TIMEOUT", signal.value, environ)
     # The exporter itself reports that it uses its default.
     with contextlib.suppress(ValueError):
         if value is not None and not 0 < float(value) < math.inf:
@@ -107,13 +94,6 @@ def _warn_of_timeout(signal: TelemetrySignal, environ: Mapping[str, str]) -> Non
                 "%s: with %r, the exporter of OpenTelemetry's SDK delivers nothing; set it to a number of seconds."
             )
             _logger.warning(message, variable, value)
-
-
-def _find_variable(name: str, signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the variable that applies to a signal and its value: the one of the signal if it is set, else the common one."""
-    own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
-    found = [variable for variable in (own, common) if environ.get(variable, "").strip()]
-    return (found[0], environ[found[0]].strip()) if found else (common, None)
 
 
 class ExplainedTransport:
@@ -166,6 +146,7 @@ class GrpcExplanation:
 
 
 def _problem_of_response(response: Any, url: str) -> str:
+    """Return an explanation of a response that is not one of OTLP; an empty text if it may be one."""
     status, media_type = (
         response.status_code,
         response.headers().get("content-type", "").partition(";")[0].strip().lower(),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Final
 
+from heliograph.delivery.transport.exporter_variables import find_variable
 from heliograph.telemetry.otel_api import entry_points
 
 OTLP_BY_PROTOCOL: Final = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
@@ -79,8 +80,10 @@ def select(signal: TelemetrySignal, environ: Mapping[str, str]) -> Selection:
 
 
 def _find(signal: TelemetrySignal, name: str, environ: Mapping[str, str]) -> tuple[EntryPoint | None, str | None]:
+    """Return the entry point of the exporter that a variable names, or a message if it cannot be used."""
     if name == "otlp":
-        variable, protocol = _protocol(signal, environ)
+        variable, value = find_variable("PROTOCOL", signal.value, environ)
+        protocol = value or DEFAULT_PROTOCOL
         if protocol not in OTLP_BY_PROTOCOL:
             return None, f"{variable}: {protocol!r} must be one of {', '.join(OTLP_BY_PROTOCOL)}"
         name = OTLP_BY_PROTOCOL[protocol]
@@ -92,10 +95,3 @@ def _find(signal: TelemetrySignal, name: str, environ: Mapping[str, str]) -> tup
             return exporter, None
     names = ", ".join(sorted({_NONE, *known.names}))
     return None, f"{signal.exporter_variable}: no exporter {name!r} is installed; use one of: {names}"
-
-
-def _protocol(signal: TelemetrySignal, environ: Mapping[str, str]) -> tuple[str, str]:
-    own, common = f"OTEL_EXPORTER_OTLP_{signal.value.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    if environ.get(own):
-        return own, environ[own]
-    return common, environ.get(common) or DEFAULT_PROTOCOL

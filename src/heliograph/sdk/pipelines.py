@@ -145,6 +145,7 @@ def _build_batches(
     processor_class: Callable[..., object],
     outbox: OutboxProcessor | None,
 ) -> Pipeline:
+    """Return a pipeline of a batch processor for each exporter, with the outbox in place of those of OTLP, if there is one."""
     chosen = [each for each in selection.exporters if outbox is None or each.name not in OTLP_BY_PROTOCOL.values()]
     exporters = [create_exporter(each, signal) for each in chosen]
     pipeline = _pipeline(exporters, [processor_class(each, each.counts) for each in exporters])

@@ -19,6 +19,7 @@ SIGNAL_PATHS: Final = {"logs": "/v1/logs", "traces": "/v1/traces", "metrics": "/
 
 _TARGET_SCHEME: Final = re.compile(r"(dns|ipv4|ipv6|passthrough):(//[^/]*/)?")
 _UNIX: Final = ("unix:", "unix-abstract:")
+_WRONG_CHARACTERS: Final = "it contains characters that are not allowed in a URL"
 
 
 def http_endpoint(value: str, *, of_the_signal: bool, signal: str = "logs") -> str:
@@ -30,7 +31,7 @@ def http_endpoint(value: str, *, of_the_signal: bool, signal: str = "logs") -> s
     Raises:
         ValueError: The value is not a usable URL.
     """
-    url = _check_url(value).partition("#")[0]
+    url = _check_url_of_outbox(value).partition("#")[0]
     if of_the_signal:
         return url if urlsplit(url).path else urlsplit(url)._replace(path="/").geturl()
     if (problem := explain_endpoint(url)) is not None:
@@ -45,7 +46,7 @@ def grpc_endpoint(value: str) -> str:
         ValueError: It is neither.
     """
     if scheme_of(value) is not None:
-        return _check_url(value)
+        return _check_url_of_outbox(value)
     if not _is_printable(value) or "@" in value:
         raise ValueError("it is neither a URL nor a target of gRPC, like localhost:4317")
     return value
@@ -172,22 +173,21 @@ def proxy_url(value: str) -> str:
         )
     if scheme != "http":
         raise ValueError("only proxies whose URL begins with http:// are supported")
-    _check_parts(url)
+    check_url(url)
+    _check_characters(url)
     return url
 
 
-def _check_url(value: str) -> str:
-    if scheme_of(value) is None:
+def check_url(url: str) -> None:
+    """Check that a text is a URL of HTTP with a host and a usable port.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if scheme_of(url) is None:
         raise ValueError("it has to begin with http:// or https://, like http://localhost:4318")
-    _check_parts(value)
-    if "@" in urlsplit(value).netloc:
-        raise ValueError("it contains a user name or a password; use OTEL_EXPORTER_OTLP_HEADERS for credentials")
-    return value
-
-
-def _check_parts(url: str) -> None:
-    if not _is_printable(url):
-        raise ValueError("it contains characters that are not allowed in a URL")
+    if any(map(str.isspace, url)):
+        raise ValueError(_WRONG_CHARACTERS)
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname and parts.hostname.encode("idna")) and parts.port != 0
@@ -195,6 +195,23 @@ def _check_parts(url: str) -> None:
         usable = False
     if not usable:
         raise ValueError("it is not a URL with a host, like http://localhost:4318")
+
+
+def _check_url_of_outbox(url: str) -> str:
+    """Return a URL if it can be an endpoint of the outbox: of printable ASCII, without a user name or a password.
+
+    The SDK's exporters encode other characters, and use the password.
+    """
+    check_url(url)
+    _check_characters(url)
+    if "@" in urlsplit(url).netloc:
+        raise ValueError("it contains a user name or a password; use OTEL_EXPORTER_OTLP_HEADERS for credentials")
+    return url
+
+
+def _check_characters(url: str) -> None:
+    if not _is_printable(url):
+        raise ValueError(_WRONG_CHARACTERS)
 
 
 def _is_printable(text: str) -> bool:

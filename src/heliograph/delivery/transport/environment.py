@@ -38,6 +38,7 @@ from heliograph.delivery.transport.endpoint import (
     proxy_for,
     proxy_url,
 )
+from heliograph.delivery.transport.exporter_variables import COMMON_ENDPOINT, find_variable
 from heliograph.errors import SettingsError
 
 T = TypeVar("T")
@@ -100,12 +101,8 @@ class _OtlpVariables:
         self.problems: list[str] = []
 
     def find(self, name: str) -> tuple[str, str | None]:
-        """Return the variable that applies and its value: the one of the signal if it is set, else the common one."""
-        own, common = f"OTEL_EXPORTER_OTLP_{self.signal.upper()}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
-        for variable in (own, common):
-            if value := self.environ.get(variable, "").strip():
-                return variable, value
-        return common, None
+        """Return the variable that applies to the signal, and its value; see `find_variable`."""
+        return find_variable(name, self.signal, self.environ)
 
     def parse(self, name: str, parser: Callable[[str], T], default: T) -> T:
         """Return the parsed value of the variable that applies, as `parse_variable` does."""
@@ -161,8 +158,8 @@ def _read_endpoint(variables: _OtlpVariables, protocol: OtlpProtocol) -> str | N
     try:
         if protocol is OtlpProtocol.GRPC:
             return grpc_endpoint(value or "http://localhost:4317")
-        own = variable != "OTEL_EXPORTER_OTLP_ENDPOINT"
-        return http_endpoint(value or "http://localhost:4318", of_the_signal=own, signal=variables.signal)
+        of_the_signal = variable != COMMON_ENDPOINT
+        return http_endpoint(value or "http://localhost:4318", of_the_signal=of_the_signal, signal=variables.signal)
     except ValueError as error:
         variables.problems.append(f"{variable}: {error}")
         return None
