@@ -28,8 +28,9 @@ from delivery.outboxes import (
     wait_for,
 )
 from delivery.servers import OK, serving
+from heliograph.delivery.journal.mapped import MappedSegmentWriter
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.outbox.state import OutboxState
@@ -559,15 +560,15 @@ def test_handler_of_a_signal_may_emit(
 ) -> None:
     """The handler interrupts its thread in an append, or in a flush to the disk. Nothing hangs, and all records arrive."""
     interrupted = []
-    real = getattr(SegmentWriter, where)
+    real = getattr(MappedSegmentWriter, where)
 
-    def interrupt(segment: SegmentWriter, *arguments: object) -> None:
+    def interrupt(segment: MappedSegmentWriter, *arguments: object) -> None:
         real(segment, *arguments)
         if not interrupted:
             interrupted.append(where)
             signal.raise_signal(signal.SIGUSR1)
 
-    monkeypatch.setattr(SegmentWriter, where, interrupt)
+    monkeypatch.setattr(MappedSegmentWriter, where, interrupt)
     with (
         serving() as server,
         logging_to(tmp_path, server.endpoint, durable=durable) as emit,
@@ -644,13 +645,13 @@ def test_durable_records_are_flushed_before_emit_returns(
 ) -> None:
     """There is one flush for each record of a single thread, and none by default."""
     flushes = []
-    real = SegmentWriter.sync
+    real = MappedSegmentWriter.sync
 
-    def sync(segment: SegmentWriter) -> None:
+    def sync(segment: MappedSegmentWriter) -> None:
         flushes.append(segment)
         real(segment)
 
-    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", sync)
     with serving() as server, logging_to(tmp_path, server.endpoint, durable=durable) as emit:
         for number in range(1, 4):
             emit(str(number))
@@ -662,10 +663,10 @@ def test_durable_record_whose_flush_fails_is_sent_once(
 ) -> None:
     """A record that is in the journal does not go to memory as well. The failure is logged once."""
 
-    def fail(_: SegmentWriter) -> None:
+    def fail(_: MappedSegmentWriter) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", fail)
     monkeypatch.setattr("heliograph.delivery.storage._limited_log", LimitedLog(SafeLogger("heliograph")))
     with serving() as server, logging_to(tmp_path, server.endpoint, durable=True) as emit:
         for number in range(3):

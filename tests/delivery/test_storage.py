@@ -18,7 +18,8 @@ import pytest
 from delivery.outboxes import encoded_record, files_in_use, folders_in, wait_for
 from heliograph.delivery import storage as storage_module
 from heliograph.delivery.journal.frames import Header, Scope
-from heliograph.delivery.journal.segment import SegmentWriter, segments
+from heliograph.delivery.journal.mapped import MappedSegmentWriter
+from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalClosed
 from heliograph.delivery.outbox.folder_lock import FolderLock
 from heliograph.delivery.outbox.folders import OutboxDirectory
@@ -437,13 +438,13 @@ def test_records_are_flushed_to_the_disk_if_durable(
 ) -> None:
     """Each record, and the name of the new folder in the outbox."""
     flushed: list[object] = []
-    real = SegmentWriter.sync
+    real = MappedSegmentWriter.sync
 
-    def sync(segment: SegmentWriter) -> None:
+    def sync(segment: MappedSegmentWriter) -> None:
         flushed.append("record")
         real(segment)
 
-    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", sync)
     monkeypatch.setattr("heliograph.delivery.journal.writer.sync_folder", flushed.append)
     storage = storage_in(tmp_path, durable=durable)
     storage.append(SCOPE, encoded_record("one"))
@@ -525,15 +526,15 @@ def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
 async def test_event_loop_goes_on_while_a_record_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The append returns before the sync, and its caller awaits the sync. Without such a caller it waits itself."""
     disk_is_ready = threading.Event()
-    real = SegmentWriter.sync
+    real = MappedSegmentWriter.sync
     synced: list[int] = []
 
-    def slow(segment: SegmentWriter) -> None:
+    def slow(segment: MappedSegmentWriter) -> None:
         assert disk_is_ready.wait(60)
         real(segment)
         synced.append(storage.last_sequences()[0])
 
-    monkeypatch.setattr(SegmentWriter, "sync", slow)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", slow)
     storage = storage_in(tmp_path, durable=True)
     waits = call_without_waiting(storage.append, SCOPE, encoded_record("one"))
     task = asyncio.ensure_future(await_all(waits))
@@ -553,10 +554,10 @@ async def test_failure_of_an_awaited_sync_is_logged(
 ) -> None:
     """One line is logged for all records. They stay in the journal, and are not in memory as well."""
 
-    def fail(_: SegmentWriter) -> None:
+    def fail(_: MappedSegmentWriter) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", fail)
     monkeypatch.setattr("heliograph.delivery.storage._limited_log", LimitedLog(SafeLogger("heliograph")))
     storage = storage_in(tmp_path, durable=True)
     for uid in ("one", "two"):

@@ -154,18 +154,7 @@ class Emitter:
             timestamp = self._substitute_timestamp(created, attributes)
         uid = self._new_uid(timestamp)
         if violations is not None and (violations or not reader.schema.is_declared):
-            if self._invalid_events.handle(reader, event, uid, timestamp, violations):
-                # An event is encoded only without observers. One that was added since sees the next event.
-                if observers and encoded is None:
-                    self._show(
-                        reader,
-                        event,
-                        attributes,
-                        uid=uid,
-                        timestamp=timestamp,
-                        violations=violations,
-                        is_in_quarantine=True,
-                    )
+            if self._is_set_aside(reader, event, attributes, uid, timestamp, violations, encoded):
                 return
             attributes[_VIOLATIONS] = describe_violations(violations)
         if not is_representable and violations is not None and _naive(created) is not None:
@@ -179,6 +168,35 @@ class Emitter:
             self._show(reader, event, attributes, uid=uid, timestamp=timestamp, violations=violations)
         if reader.renamed is not None:
             self._emit_renamed(reader.renamed, event, attributes, timestamp)
+
+    def _is_set_aside(  # noqa: PLR0917 — the event as `emit` has read it
+        self,
+        reader: EventReader,
+        event: EventLike,
+        attributes: Attributes,
+        uid: str,
+        timestamp: int,
+        violations: list[Violation],
+        encoded: Encoded | None,
+    ) -> bool:
+        """Treat an invalid event as the setting ``validation`` demands. Return True if it is in the quarantine now, and not emitted.
+
+        Raises:
+            InvalidEvent: The setting is ``strict``.
+        """
+        is_set_aside = self._invalid_events.handle(reader, event, uid, timestamp, violations)
+        # An event is encoded only without observers. One that was added since sees the next event.
+        if is_set_aside and observers and encoded is None:
+            self._show(
+                reader,
+                event,
+                attributes,
+                uid=uid,
+                timestamp=timestamp,
+                violations=violations,
+                is_in_quarantine=True,
+            )
+        return is_set_aside
 
     def _unencoded(self, reader: EventReader, event: EventLike, actor: object, others: Attributes) -> Attributes:
         """Return all attributes of an event whose encoded record cannot be emitted.

@@ -1,9 +1,8 @@
-"""One segment: reserved as a whole, written through a memory map, read in windows."""
+"""One segment: reserved as a whole, written frame by frame, read in windows."""
 
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import re
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 import pytest
 
 from delivery.journal.journals import lowest_free_descriptor
-from heliograph.delivery.journal import segment as segment_module
 from heliograph.delivery.journal.frames import RECORD, Header, Scope, SegmentError, dump_header, dump_scope
-from heliograph.delivery.journal.segment import SegmentReader, SegmentWriter, segment_path, segments
+from heliograph.delivery.journal.mapped import MappedSegmentWriter
+from heliograph.delivery.journal.segment import SegmentReader, segment_path, segments
 
 HEADER = dump_header(Header(resource=b"resource"))
 
@@ -43,7 +42,7 @@ def test_segments_of_a_folder_are_in_the_order_of_their_sequences(tmp_path: Path
 
 def test_new_segment_has_its_size_and_space_on_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "segment"
-    writer = SegmentWriter(path, 64 * 1024, HEADER)
+    writer = MappedSegmentWriter(path, 64 * 1024, HEADER)
 
     assert path.stat().st_size == 64 * 1024
     assert path.stat().st_blocks * 512 >= 64 * 1024
@@ -58,7 +57,7 @@ def test_space_is_reserved_by_zeros_where_the_file_system_cannot(
     """The space takes more than one block of zeros, and a part of one."""
     monkeypatch.setattr(os, "posix_fallocate", fail_with(number))
     path, size = tmp_path / "segment", 2 * 1024 * 1024 + 4096
-    SegmentWriter(path, size, HEADER).abandon()
+    MappedSegmentWriter(path, size, HEADER).abandon()
 
     assert path.stat().st_size == size
     assert path.stat().st_blocks * 512 >= size
@@ -73,7 +72,7 @@ def test_full_disk_is_an_error_and_leaves_no_file(
     monkeypatch.setattr(os, "pwrite", lambda _, data, __: len(data) - 1)
 
     with pytest.raises(OSError, match="No space left"):
-        SegmentWriter(tmp_path / "segment", 4096, HEADER)
+        MappedSegmentWriter(tmp_path / "segment", 4096, HEADER)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -86,7 +85,7 @@ def test_disk_that_cannot_reserve_space_is_not_filled_with_zeros(
     monkeypatch.setattr(os, "posix_fallocate", fail_with(number))
 
     with pytest.raises(OSError, match=re.escape(os.strerror(number))):
-        SegmentWriter(tmp_path / "segment", 4096, HEADER)
+        MappedSegmentWriter(tmp_path / "segment", 4096, HEADER)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -96,7 +95,7 @@ def test_segment_is_for_its_owner_alone(tmp_path: Path, umask: int) -> None:
     """The umask changes nothing: the process that adopts it must be able to read it."""
     before = os.umask(umask)
     try:
-        SegmentWriter(tmp_path / "segment", 4096, HEADER).abandon()
+        MappedSegmentWriter(tmp_path / "segment", 4096, HEADER).abandon()
     finally:
         os.umask(before)
 
@@ -107,30 +106,13 @@ def test_segment_never_replaces_a_file(tmp_path: Path) -> None:
     (tmp_path / "segment").write_bytes(b"precious")
 
     with pytest.raises(FileExistsError):
-        SegmentWriter(tmp_path / "segment", 4096, HEADER)
+        MappedSegmentWriter(tmp_path / "segment", 4096, HEADER)
 
     assert (tmp_path / "segment").read_bytes() == b"precious"
 
 
-def test_length_of_a_frame_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a kill between the two writes, there is no frame, and nothing that a reader regards as damage."""
-    written: list[tuple[int, int]] = []
-
-    class Recorded(mmap.mmap):
-        def __setitem__(self, key: Any, value: Any) -> None:
-            written.append((key.start or 0, len(value)))
-            super().__setitem__(key, value)
-
-    monkeypatch.setattr(segment_module.mmap, "mmap", Recorded)
-    writer = SegmentWriter(tmp_path / "segment", 4096, HEADER)
-    writer.put(1, RECORD, 0, b"record")
-    writer.abandon()
-
-    assert written == [(0, len(HEADER)), (len(HEADER) + 4, 15 + 6), (len(HEADER), 4)]
-
-
 def test_frames_are_read_as_they_are_appended(tmp_path: Path) -> None:
-    writer = SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER)
+    writer = MappedSegmentWriter(segment_path(tmp_path, 1), 4096, HEADER)
     reader = SegmentReader(1, segment_path(tmp_path, 1))
     assert reader.header == Header(resource=b"resource")
     assert reader.has_ended()
@@ -146,7 +128,7 @@ def test_frames_are_read_as_they_are_appended(tmp_path: Path) -> None:
 
 def test_room_is_what_is_left(tmp_path: Path) -> None:
     """A frame that has exactly the room that is left fits; the file is full then."""
-    writer = SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER)
+    writer = MappedSegmentWriter(segment_path(tmp_path, 1), 4096, HEADER)
     writer.put(1, RECORD, 0, b"x" * (writer.room - 19))
 
     assert writer.room == 0
@@ -158,7 +140,7 @@ def test_closed_segment_is_cut_to_its_content(tmp_path: Path) -> None:
     """A segment that is full enough is not cut."""
     for cut, size in ((True, len(HEADER) + 19 + 6), (False, 4096)):
         path = tmp_path / str(cut)
-        writer = SegmentWriter(path, 4096, HEADER)
+        writer = MappedSegmentWriter(path, 4096, HEADER)
         writer.put(1, RECORD, 0, b"record")
         writer.close(cut=cut)
         assert path.stat().st_size == size
@@ -166,7 +148,7 @@ def test_closed_segment_is_cut_to_its_content(tmp_path: Path) -> None:
 
 def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None:
     """A signal handler, in the middle of a sync, has synced and closed it."""
-    writer = SegmentWriter(tmp_path / "segment", 4096, HEADER)
+    writer = MappedSegmentWriter(tmp_path / "segment", 4096, HEADER)
     writer.close(cut=False)
 
     writer.sync()
@@ -174,7 +156,7 @@ def test_segment_that_was_closed_meanwhile_may_be_synced(tmp_path: Path) -> None
 
 def test_frames_that_are_larger_than_a_window_are_read(tmp_path: Path) -> None:
     large = [b"a" * 10, b"b" * 600_000, b"c" * 10, b"d" * 300_000, b"e"]
-    writer = SegmentWriter(segment_path(tmp_path, 1), 2**20, HEADER)
+    writer = MappedSegmentWriter(segment_path(tmp_path, 1), 2**20, HEADER)
     for number, content in enumerate(large):
         writer.put(number, RECORD, 0, content)
     reader = SegmentReader(1, segment_path(tmp_path, 1))
@@ -186,7 +168,7 @@ def test_frames_that_are_larger_than_a_window_are_read(tmp_path: Path) -> None:
 
 def test_header_that_is_larger_than_usual_is_read(tmp_path: Path) -> None:
     header = Header(resource=b"r" * 700_000)
-    SegmentWriter(segment_path(tmp_path, 1), 2**21, dump_header(header)).close(cut=True)
+    MappedSegmentWriter(segment_path(tmp_path, 1), 2**21, dump_header(header)).close(cut=True)
     reader = SegmentReader(1, segment_path(tmp_path, 1))
 
     assert reader.header == header
@@ -215,7 +197,7 @@ def test_damaged_length_reserves_no_memory(tmp_path: Path, monkeypatch: pytest.M
 
 def test_scope_that_cannot_be_read_is_left_undefined(tmp_path: Path) -> None:
     """Records of such a scope are sent under an empty one, rather than not at all."""
-    SegmentWriter(segment_path(tmp_path, 1), 4096, HEADER).abandon()
+    MappedSegmentWriter(segment_path(tmp_path, 1), 4096, HEADER).abandon()
     reader = SegmentReader(1, segment_path(tmp_path, 1))
 
     reader.define(0, dump_scope(Scope(scope=b"s")))

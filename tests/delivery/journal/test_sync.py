@@ -71,27 +71,6 @@ def test_cache_of_the_disk_is_emptied_where_it_takes_a_call(monkeypatch: pytest.
     assert called == ([(7, 51), 7] if code == errno.ENOTSUP else [(7, 51)])
 
 
-def test_map_is_flushed_first_where_a_sync_of_the_file_does_not_cover_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A segment that is written without a map has none to flush."""
-    flushed: list[Path] = []
-    monkeypatch.setattr("heliograph.delivery.journal.segment.SYNC_COVERS_MAPS", False)
-    for mapped in (True, False):
-        folder = tmp_path / str(mapped)
-        folder.mkdir()
-        writer = write(folder, [b"one"], durable=True, mapped=mapped)
-        segment = writer._segment
-        assert segment is not None
-        real = segment._flush_map
-        monkeypatch.setattr(segment, "_flush_map", lambda real=real, folder=folder: (flushed.append(folder), real()))
-        writer.commit(1)
-        writer.close()
-        segment.sync()
-
-    assert flushed == [tmp_path / "True", tmp_path / "True", tmp_path / "False", tmp_path / "False"]
-
-
 def test_folder_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The descriptor of the folder is closed, also if the disk fails."""
     synced: list[int] = []

@@ -22,8 +22,9 @@ from heliograph.delivery.journal import segment as segment_module
 from heliograph.delivery.journal import writer as writer_module
 from heliograph.delivery.journal.frames import Scope
 from heliograph.delivery.journal.group_commit import NotSyncedError
+from heliograph.delivery.journal.mapped import MappedSegmentWriter
 from heliograph.delivery.journal.reader import JournalReader
-from heliograph.delivery.journal.segment import SegmentWriter, segment_path, segments
+from heliograph.delivery.journal.segment import segment_path, segments
 from heliograph.delivery.journal.writer import JournalBusy, JournalClosed, JournalWriter
 from interrupts import call_with_interrupts
 from processes import in_child
@@ -183,12 +184,12 @@ def test_threads_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     started, disk_is_ready = threading.Event(), threading.Event()
     begun: list[int] = []
 
-    def slow(_: SegmentWriter) -> None:
+    def slow(_: MappedSegmentWriter) -> None:
         begun.append(writer.last_sequence)
         started.set()
         assert disk_is_ready.wait(60)
 
-    monkeypatch.setattr(SegmentWriter, "sync", slow)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", slow)
     writer = JournalWriter(tmp_path, HEADER, durable=True)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(committed, writer, b"durable")
@@ -281,15 +282,15 @@ def test_segment_that_begins_during_a_sync_is_synced_by_the_next_one(
     """The sync under way covers the old segment, and not the records that came meanwhile."""
     started, disk_is_ready = threading.Event(), threading.Event()
     synced: list[str] = []
-    real = SegmentWriter.sync
+    real = MappedSegmentWriter.sync
 
-    def slow(segment: SegmentWriter) -> None:
+    def slow(segment: MappedSegmentWriter) -> None:
         started.set()
         assert disk_is_ready.wait(60)
         real(segment)
         synced.append(segment.path.name)
 
-    monkeypatch.setattr(SegmentWriter, "sync", slow)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", slow)
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, durable=True)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(committed, writer, b"one")
@@ -326,18 +327,18 @@ def test_journal_that_is_not_durable_never_waits_for_the_disk(tmp_path: Path, mo
 
 def test_record_whose_sync_failed_stays_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`commit` raises, also when it is called again. Later records have a sync of their own."""
-    sync = SegmentWriter.sync
+    sync = MappedSegmentWriter.sync
     writer = write(tmp_path, [b"one"], durable=True)
     writer.commit(1)
 
-    def fail(_: SegmentWriter) -> None:
+    def fail(_: MappedSegmentWriter) -> None:
         raise OSError(errno.EIO, "the disk fails")
 
-    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", fail)
     for sequence in (writer.append(SCOPE_A, b"two"), 2):
         with pytest.raises(NotSyncedError, match="the disk fails"):
             writer.commit(sequence)
-    monkeypatch.setattr(SegmentWriter, "sync", sync)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", sync)
     assert committed(writer, b"three") == 3
     writer.close()
 
@@ -346,16 +347,16 @@ def test_record_whose_sync_failed_stays_unsynced(tmp_path: Path, monkeypatch: py
 
 def test_full_segment_whose_sync_failed_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The records of the segment are reported as not synced. Others may be, too, since a sync covers all that waits."""
-    real = SegmentWriter.sync
+    real = MappedSegmentWriter.sync
     writer = write(tmp_path, records(200), durable=True)
     [old, *_] = full = list(writer._full)
 
-    def fail(segment: SegmentWriter) -> None:
+    def fail(segment: MappedSegmentWriter) -> None:
         if segment is old:
             raise OSError(errno.EIO, "the disk fails")
         real(segment)
 
-    monkeypatch.setattr(SegmentWriter, "sync", fail)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", fail)
     with pytest.raises(NotSyncedError):
         writer.commit(200)
     assert {segment.descriptor for segment in full} == {-1}
@@ -387,19 +388,19 @@ def test_name_that_could_not_be_synced_is_synced_with_the_next_record(
 
 def test_interrupted_sync_of_full_segments_is_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full segments stay open until a sync of them has ended."""
-    real = SegmentWriter.sync
+    real = MappedSegmentWriter.sync
     writer = write(tmp_path, records(200), durable=True)
     count = len(writer._full)
     assert count >= 2
 
-    def interrupt(_: SegmentWriter) -> None:
+    def interrupt(_: MappedSegmentWriter) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SegmentWriter, "sync", interrupt)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         writer.commit(200)
     assert len(writer._full) == count
-    monkeypatch.setattr(SegmentWriter, "sync", real)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", real)
     writer.commit(200)
     assert writer._full == []
     writer.close()
@@ -417,16 +418,16 @@ def test_handler_of_a_signal_cannot_append_in_the_middle_of_an_append(
 ) -> None:
     """An exception says so to the handler, and the record that it interrupted is whole."""
     writer = write(tmp_path, [b"before"])
-    put = SegmentWriter.put
+    put = MappedSegmentWriter.put
     refused: list[bool] = []
 
-    def interrupted(segment: SegmentWriter, *frame: Any) -> None:
+    def interrupted(segment: MappedSegmentWriter, *frame: Any) -> None:
         with pytest.raises(JournalBusy):
             writer.append(SCOPE_A, b"from the handler")
         refused.append(True)
         put(segment, *frame)
 
-    monkeypatch.setattr(SegmentWriter, "put", interrupted)
+    monkeypatch.setattr(MappedSegmentWriter, "put", interrupted)
     writer.append(SCOPE_A, b"interrupted")
     monkeypatch.undo()
     writer.append(SCOPE_A, b"after")
@@ -442,14 +443,14 @@ def test_handler_of_a_signal_may_append_in_the_middle_of_a_sync(
     """The handler runs on the thread that syncs, and must not wait for it. It may close full segments before their sync."""
     writer = write(tmp_path, records(200), durable=True)
     assert writer._full
-    sync = SegmentWriter.sync
+    sync = MappedSegmentWriter.sync
 
-    def interrupted(segment: SegmentWriter) -> None:
-        monkeypatch.setattr(SegmentWriter, "sync", sync)
+    def interrupted(segment: MappedSegmentWriter) -> None:
+        monkeypatch.setattr(MappedSegmentWriter, "sync", sync)
         committed(writer, b"from the handler")
         sync(segment)
 
-    monkeypatch.setattr(SegmentWriter, "sync", interrupted)
+    monkeypatch.setattr(MappedSegmentWriter, "sync", interrupted)
     committed(writer, b"interrupted")
     committed(writer, b"after")
     writer.close()
@@ -461,14 +462,14 @@ def test_handler_of_a_signal_may_append_in_the_middle_of_a_sync(
 def test_interrupted_append_makes_no_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written: bool) -> None:
     """A signal handler raised before or after the record was written. It is there or not, and the next one can be read."""
     writer = write(tmp_path, [b"zero", b"one"])
-    put = SegmentWriter.put
+    put = MappedSegmentWriter.put
 
-    def interrupted(segment: SegmentWriter, *frame: Any) -> None:
+    def interrupted(segment: MappedSegmentWriter, *frame: Any) -> None:
         if is_written:
             put(segment, *frame)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SegmentWriter, "put", interrupted)
+    monkeypatch.setattr(MappedSegmentWriter, "put", interrupted)
     with pytest.raises(KeyboardInterrupt):
         writer.append(SCOPE_A, b"two")
     monkeypatch.undo()
@@ -543,14 +544,14 @@ def test_segment_that_is_finished_meanwhile_is_not_lost(
     writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL)
     writer.append(SCOPE_A, b"record")
     [(_, path)] = segments(tmp_path)
-    real = getattr(SegmentWriter, question)
+    real = getattr(MappedSegmentWriter, question)
 
-    def answer(segment: SegmentWriter) -> bool:
+    def answer(segment: MappedSegmentWriter) -> bool:
         writer.append(SCOPE_A, b"x" * SMALL)
         path.unlink()
         return bool(real(segment))
 
-    monkeypatch.setattr(SegmentWriter, question, answer)
+    monkeypatch.setattr(MappedSegmentWriter, question, answer)
     assert not writer.is_lost()
     monkeypatch.undo()
     assert not writer.is_lost()

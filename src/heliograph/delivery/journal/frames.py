@@ -57,6 +57,10 @@ _MIN_PAYLOAD_BYTES: Final = struct.calcsize("<BH")
 _PAYLOAD_OFFSET: Final = _HEAD.size - _MIN_PAYLOAD_BYTES
 _NOT_ZERO: Final = re.compile(rb"[^\0]")
 
+LENGTH_BYTES: Final = _LENGTH.size
+"""The number of bytes of a frame's length, which comes first."""
+ANY_SEQUENCE: Final = range(1, 2**64)
+"""The sequences that a frame may have, if nothing more is known."""
 HEAD_BYTES: Final = _HEAD.size
 """The number of bytes in a frame before its content."""
 

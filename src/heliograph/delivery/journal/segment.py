@@ -1,10 +1,10 @@
-"""One segment of a journal: a file that is reserved as a whole, then written through a memory map, and read in windows.
+"""One segment of a journal: a file that is reserved as a whole, then written frame by frame, and read in windows.
 
-Why a memory map for writing: bytes in a shared map belong to the kernel, so they survive the death of the process exactly as
-bytes from `write` do, at half the cost, and without a system call that would release the GIL in the middle of an append.
+There are two ways to write: through a memory map (`heliograph.delivery.journal.mapped`), and by system calls
+(`heliograph.delivery.journal.unmapped`).
 
 Why the file is reserved first (`posix_fallocate`): a full disk is then an `OSError` when the segment is made. Without a
-reservation, writing to the map would end in SIGBUS, which kills the process.
+reservation, writing to a map would end in SIGBUS, which kills the process.
 
 Why reading does not use a map: if anyone truncates the file, a map kills the reader with SIGBUS, and `pread` returns less. The
 reader of an orphan must survive any file.
@@ -14,21 +14,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.journal.frames import (
+    ANY_SEQUENCE,
     HEAD_BYTES,
     Frame,
     Header,
     Scope,
     SegmentError,
     SegmentVersionError,
-    dump_frame,
     frame_size,
     load_header,
     load_scope,
@@ -36,7 +36,7 @@ from heliograph.delivery.journal.frames import (
     read_frame,
     read_run,
 )
-from heliograph.delivery.journal.sync import SYNC_COVERS_MAPS, sync_file
+from heliograph.delivery.journal.sync import sync_file
 from heliograph.delivery.signals import signal_of_folder
 from heliograph.delivery.trust import check_file, delete_file, open_file
 
@@ -51,7 +51,6 @@ _MAX_HEADER_BYTES: Final = 64 * 1024 * 1024
 _WINDOW_BYTES: Final = 256 * 1024
 # The part of a file without a header that is searched for a frame.
 _MAX_SEARCH_BYTES: Final = 1024 * 1024
-_LENGTH_BYTES: Final = 4
 _CLOSED: Final = -1
 _CANNOT_RESERVE: Final = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
@@ -80,8 +79,10 @@ def _first_of(name: str) -> int:
     return int(name[: -len(SUFFIX)]) if _NAME.fullmatch(name) else UNKNOWN_FIRST
 
 
-class SegmentWriter:
-    """Creates a segment and writes frames to it. `JournalWriter` calls it under its lock, except for `sync`, `has_name` and `is_whole`.
+class SegmentWriter(ABC):
+    """Creates a segment and writes frames to it: a base for the two ways to write.
+
+    `JournalWriter` calls it under its lock, except for `sync`, `has_name` and `is_whole`.
 
     Args:
         path: The path of the file, which must not exist yet.
@@ -103,8 +104,7 @@ class SegmentWriter:
         try:
             os.fchmod(self.descriptor, 0o600)  # exactly this, whatever the umask is
             _reserve(self.descriptor, size)
-            self._open_map(size)
-            self._put_header(header)
+            self._begin(size, header)
             self._inode = os.fstat(self.descriptor).st_ino
         except BaseException:
             os.close(self.descriptor)
@@ -114,38 +114,20 @@ class SegmentWriter:
         self._position = len(header)
         self.room = size - len(header)
 
-    def _open_map(self, size: int) -> None:
-        self._map = mmap.mmap(self.descriptor, size)
+    @abstractmethod
+    def _begin(self, size: int, header: bytes) -> None:
+        """Write the header into the file, which has its size already."""
 
-    def _close_map(self) -> None:
-        self._map.close()
-
-    def _flush_map(self) -> None:
-        # Another thread may have closed the segment in the meantime.
-        with contextlib.suppress(ValueError):
-            self._map.flush()
-
-    def _put_header(self, header: bytes) -> None:
-        self._map[: len(header)] = header
-
+    @abstractmethod
     def put(self, sequence: int, kind: int, scope_number: int, content: bytes) -> None:
         """Append a frame. There must be room for it.
 
         The length is written last: a reader, or the next process, sees the whole frame or no frame.
         """
-        length, rest = dump_frame(sequence, kind, scope_number, content)
-        position, written = self._position, self._map
-        start = position + _LENGTH_BYTES
-        end = start + len(rest)
-        written[start:end] = rest
-        # Nothing is called from here on: Python would run the handlers of signals after a call, and one may raise.
-        written[position:start] = length
-        self.room -= end - position
-        self._position = end
 
+    @abstractmethod
     def ends_blank(self) -> bool:
         """Return True if no frame begins behind the last one that was put completely."""
-        return self._map[self._position : self._position + _LENGTH_BYTES] == bytes(_LENGTH_BYTES)
 
     def sync(self) -> None:
         """Write the segment to the disk itself. This is called without the writer's lock, so that other threads can append.
@@ -153,8 +135,6 @@ class SegmentWriter:
         Raises:
             OSError: The disk fails.
         """
-        if not SYNC_COVERS_MAPS:
-            self._flush_map()
         # Another thread, or a signal handler, may close the segment meanwhile.
         with contextlib.suppress(ValueError):  # the descriptor is negative
             try:
@@ -169,7 +149,6 @@ class SegmentWriter:
         Args:
             cut: True to truncate the file to its content, which gives reserved space back.
         """
-        self._close_map()
         if cut:
             # Zeros at the end do no harm.
             with contextlib.suppress(OSError):
@@ -178,7 +157,6 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """Close the segment without changing the file: in the child of a fork, where it belongs to the parent, or if it is lost."""
-        self._close_map()
         with contextlib.suppress(OSError):
             os.close(self._take_descriptor())
 
@@ -269,7 +247,7 @@ class SegmentReader:
         try:
             header, position, version = self._read_header()
         except SegmentError:
-            if next_frame(self._read(_MAX_SEARCH_BYTES, 0), range(1, 2**32)) is None:
+            if next_frame(self._read(_MAX_SEARCH_BYTES, 0), ANY_SEQUENCE) is None:
                 raise
             return Header(resource=b"", signal=signal), 0, None
         if header.signal is not signal:

@@ -14,7 +14,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.journal.frames import SCOPE, Frame, Header, Scope, SegmentError, load_scope, next_frame
+from heliograph.delivery.journal.frames import (
+    ANY_SEQUENCE,
+    SCOPE,
+    Frame,
+    Header,
+    Scope,
+    SegmentError,
+    load_scope,
+    next_frame,
+)
 from heliograph.delivery.journal.segment import SegmentReader, segments
 
 _SHARED_NUMBERS: Final = 2
@@ -64,7 +73,7 @@ def frames_beyond_damage(segment: SegmentReader) -> Iterator[Frame]:
     while True:
         yield from segment.frames()
         rest = segment.rest()
-        start = next_frame(rest, range(1, 2**32))
+        start = next_frame(rest, ANY_SEQUENCE)
         if start is None:
             return
         segment.position += start

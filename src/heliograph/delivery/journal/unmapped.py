@@ -7,36 +7,27 @@ This costs two to three times as much as a map. But where reserved space cannot 
 from __future__ import annotations
 
 import os
-from typing import Final
 
-from heliograph.delivery.journal.frames import dump_frame
+from heliograph.delivery.journal.frames import LENGTH_BYTES, dump_frame
 from heliograph.delivery.journal.segment import SegmentWriter
-
-_LENGTH_BYTES: Final = 4
 
 
 class UnmappedSegmentWriter(SegmentWriter):
     """A `SegmentWriter` that writes with ``pwrite``. A frame that does not fit on the disk is an `OSError`."""
 
-    def _open_map(self, size: int) -> None:
-        """Do nothing: this segment has no map."""
-
-    def _close_map(self) -> None:
-        """Do nothing: this segment has no map."""
-
-    def _put_header(self, header: bytes) -> None:
+    def _begin(self, size: int, header: bytes) -> None:  # noqa: ARG002 — the file has its size
         _write(self.descriptor, header, 0)
 
     def put(self, sequence: int, kind: int, scope_number: int, content: bytes) -> None:
         """Append a frame, the length last, as `SegmentWriter` does. If this raises, no part of it can be seen, or all of it is there."""
         length, rest = dump_frame(sequence, kind, scope_number, content)
-        end = self._position + _LENGTH_BYTES + len(rest)
-        _write(self.descriptor, rest, self._position + _LENGTH_BYTES)
+        end = self._position + LENGTH_BYTES + len(rest)
+        _write(self.descriptor, rest, self._position + LENGTH_BYTES)
         try:
             _write(self.descriptor, length, self._position)
             self._go_on_at(end)
         except BaseException:
-            # The handler of a signal raised, perhaps after the write: the next frame must not overwrite this one.
+            # A signal handler raised, perhaps after the write: the next frame must not overwrite this one.
             if not self.ends_blank():
                 self._go_on_at(end)
             raise
@@ -46,10 +37,7 @@ class UnmappedSegmentWriter(SegmentWriter):
 
     def ends_blank(self) -> bool:
         """Return True if no frame begins behind the last one that was put completely."""
-        return not any(os.pread(self.descriptor, _LENGTH_BYTES, self._position))
-
-    def _flush_map(self) -> None:
-        """Do nothing: this segment has no map."""
+        return not any(os.pread(self.descriptor, LENGTH_BYTES, self._position))
 
 
 def _write(descriptor: int, data: bytes, position: int) -> None:

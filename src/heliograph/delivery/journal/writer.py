@@ -32,6 +32,7 @@ from heliograph.delivery.journal.frames import (
     dump_scope,
 )
 from heliograph.delivery.journal.group_commit import GroupCommit, NotSyncedError, Sync
+from heliograph.delivery.journal.mapped import MappedSegmentWriter
 from heliograph.delivery.journal.segment import SegmentWriter, segment_path
 from heliograph.delivery.journal.sync import sync_folder
 from heliograph.delivery.journal.unmapped import UnmappedSegmentWriter
@@ -90,7 +91,7 @@ class JournalWriter:
         self._segment_bytes = segment_bytes
         self._first_bytes = self._next_bytes = min(segment_bytes, _FIRST_SEGMENT_BYTES)
         self._durable = durable
-        self._segment_type = SegmentWriter if mapped else UnmappedSegmentWriter
+        self._segment_type = MappedSegmentWriter if mapped else UnmappedSegmentWriter
         self._make_room = make_room
         self._lock = threading.RLock()
         self._is_appending = False
@@ -119,7 +120,7 @@ class JournalWriter:
             The record's sequence.
 
         Raises:
-            JournalBusy: The caller is the handler of a signal that interrupted this method.
+            JournalBusy: The caller is a signal handler that interrupted this method.
             JournalClosed: The journal was closed.
             OSError: The disk is full, or fails. No part of the record is in the journal.
         """
@@ -146,7 +147,7 @@ class JournalWriter:
                 try:
                     segment.put(sequence, RECORD, number, encoded)
                 except BaseException:
-                    # The handler of a signal raised.
+                    # A signal handler raised.
                     if segment.room == room and segment.ends_blank():
                         # Otherwise the record would be missing: a gap means damage.
                         self.last_sequence -= 1
