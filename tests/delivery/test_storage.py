@@ -363,7 +363,7 @@ def test_segment_of_a_folder_that_is_given_up_meanwhile_is_dropped_without_an_er
     """The worker gives the folder up while a thread makes room for the records of another signal."""
     dropped: list[int] = []
     storage = storage_in(tmp_path, max_bytes=10 * SEGMENT_BYTES, dropped=dropped)
-    while storage.outbox.space.used() < 3 * SEGMENT_BYTES:
+    while storage._outbox.space.used() < 3 * SEGMENT_BYTES:
         storage.append(SCOPE, encoded_record("x", 10_000))
     listed, reader = storage_module.segments, storage._reader
 

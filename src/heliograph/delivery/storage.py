@@ -29,7 +29,6 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -60,11 +59,10 @@ logger: Final = SafeLogger(SCOPE)
 _limited_log: Final = LimitedLog(logger)
 
 
-@dataclass
 class ResourceStorage:
     """Keeps the records of one resource until they are acknowledged.
 
-    Attributes:
+    Args:
         header: The encoded resource.
         outbox: The outbox, in which it creates its folder.
         segment_bytes: The largest size of a segment.
@@ -73,37 +71,49 @@ class ResourceStorage:
         may_drop: True to drop the oldest records to make room for newer ones.
         drop_from_other_signals: Called if the outbox is full. It returns True if records of a signal with a smaller share were dropped.
         mapped: True to write through a memory map; False to write by system calls.
+
+    Attributes:
         memory: The records that the disk did not accept.
         orphaned: The folders that were given up with records (`recover`), and that any process may adopt. Replaced as a whole.
     """
 
-    header: Header
-    outbox: OutboxDirectory
-    segment_bytes: int
-    durable: bool
-    on_dropped: Callable[[int], None]
-    may_drop: bool = False
-    drop_from_other_signals: Callable[[], bool] = lambda: False
-    mapped: bool = True
-    orphaned: tuple[Path, ...] = ()
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-    _folder_lock: FolderLock | None = None
-    _writer: JournalWriter | None = None
-    _reader: JournalReader | None = None
-    # When the disk failed; `None` while it works.
-    _failed_at: float | None = None
-    # The number of records that were moved from memory to disk, or back.
-    _moved: int = 0
-    # The last sequence of the folders that were lost. The next folder continues after it.
-    _lost_until: int = 0
-    # The last sequence in memory of the records that were kept from a lost folder.
-    _salvaged_until: int = 0
-    # True if the last search found no segment that may be dropped.
-    _has_one_segment: bool = False
-    _is_closed: bool = False
-
-    def __post_init__(self) -> None:
-        self.memory = MemoryJournal(self.header)
+    def __init__(
+        self,
+        *,
+        header: Header,
+        outbox: OutboxDirectory,
+        segment_bytes: int,
+        durable: bool,
+        on_dropped: Callable[[int], None],
+        may_drop: bool = False,
+        drop_from_other_signals: Callable[[], bool] = lambda: False,
+        mapped: bool = True,
+    ) -> None:
+        self._header = header
+        self._outbox = outbox
+        self._segment_bytes = segment_bytes
+        self._durable = durable
+        self._on_dropped = on_dropped
+        self._may_drop = may_drop
+        self._drop_from_other_signals = drop_from_other_signals
+        self._mapped = mapped
+        self.memory = MemoryJournal(header)
+        self.orphaned: tuple[Path, ...] = ()
+        self._lock = threading.RLock()
+        self._folder_lock: FolderLock | None = None
+        self._writer: JournalWriter | None = None
+        self._reader: JournalReader | None = None
+        # When the disk failed; `None` while it works.
+        self._failed_at: float | None = None
+        # The number of records that were moved from memory to disk, or back.
+        self._moved = 0
+        # The last sequence of the folders that were lost. The next folder continues after it.
+        self._lost_until = 0
+        # The last sequence in memory of the records that were kept from a lost folder.
+        self._salvaged_until = 0
+        # True if the last search found no segment that may be dropped.
+        self._has_one_segment = False
+        self._is_closed = False
 
     def append(self, scope: Scope, encoded: bytes) -> bool:
         """Store a record. Return False if neither the disk nor the memory has room for it.
@@ -119,7 +129,7 @@ class ResourceStorage:
             try:
                 writer = self._writer or self._open()
                 sequence = writer.append(scope, encoded)
-                if self.durable:
+                if self._durable:
                     _commit(writer, sequence)
             except OutboxFull:
                 # This comes before OSError, which it is a subclass of.
@@ -139,7 +149,7 @@ class ResourceStorage:
                 if self._failed_at is None:
                     # Not `exception`: a traceback would add nothing.
                     message = "The outbox cannot be written (%s): %ss are kept in memory."
-                    logger.error(message, error, self.header.signal.word)  # noqa: TRY400
+                    logger.error(message, error, self._header.signal.word)  # noqa: TRY400
                 self._failed_at = time.monotonic()
             else:
                 if self._failed_at is not None:
@@ -162,23 +172,23 @@ class ResourceStorage:
 
     def _create_journal(self) -> JournalWriter:
         """Create the folder with its reader and writer, and return the writer. The lock is held."""
-        lock = self.outbox.create_folder(self.header.signal)
+        lock = self._outbox.create_folder(self._header.signal)
         try:
             reader = JournalReader(
                 lock.folder,
                 is_live=True,
-                on_deleted=self.outbox.space.note_freed,
-                on_dropped=self.on_dropped,
+                on_deleted=self._outbox.space.note_freed,
+                on_dropped=self._on_dropped,
                 begin_after=self._lost_until,
             )
             writer = JournalWriter(
                 lock.folder,
-                self.header,
-                segment_bytes=self.segment_bytes,
-                durable=self.durable,
+                self._header,
+                segment_bytes=self._segment_bytes,
+                durable=self._durable,
                 make_room=lambda size: self._make_room(lock.folder, size),
                 begin_after=self._lost_until,
-                mapped=self.mapped,
+                mapped=self._mapped,
             )
         except BaseException:
             # Otherwise each attempt would add a folder that stays locked.
@@ -201,13 +211,13 @@ class ResourceStorage:
         """
         while True:
             try:
-                self.outbox.space.check(size)
+                self._outbox.space.check(size)
             except OutboxFull:
-                if self.drop_from_other_signals():
-                    self.outbox.space.note_freed()
+                if self._drop_from_other_signals():
+                    self._outbox.space.note_freed()
                     continue
                 # `_has_one_segment` saves listing the folder for each record, while other processes fill the outbox.
-                if not self.may_drop or self._has_one_segment:
+                if not self._may_drop or self._has_one_segment:
                     raise
                 self._has_one_segment = not self._drop_oldest_segment(folder)
             else:
@@ -243,8 +253,8 @@ class ResourceStorage:
         finally:
             # This is done even if the file could not be deleted, because a second attempt would not count them again.
             if dropped:
-                self.on_dropped(dropped)
-        self.outbox.space.note_freed()
+                self._on_dropped(dropped)
+        self._outbox.space.note_freed()
         return True
 
     def sources(self) -> Iterator[JournalReader | MemoryJournal]:
@@ -312,7 +322,7 @@ class ResourceStorage:
         logger.error(
             "The folder %s was deleted, moved or changed by somebody else. Lost: %s.",
             lock.folder,
-            counted(found.lost, self.header.signal.word),
+            counted(found.lost, self._header.signal.word),
         )
         return found.lost
 
@@ -331,7 +341,7 @@ class ResourceStorage:
                     self.memory.acknowledge(entry.sequence)
                     self._moved += 1
         if len(self.memory):
-            lost = counted(len(self.memory), self.header.signal.word)
+            lost = counted(len(self.memory), self._header.signal.word)
             logger.error("Neither the server nor the disk accepted everything. Lost: %s.", lost)
         with self._lock:
             self._is_closed = True

@@ -125,10 +125,10 @@ def test_setting_chooses_the_way(tmp_path: Path, how: OutboxWrite) -> None:
         emit("one")
         [storage] = emit.processor._storages.all()
         segment = storage._writer._segment
-        assert hasattr(segment, "_map") == storage.mapped
+        assert hasattr(segment, "_map") == storage._mapped
         if how is not OutboxWrite.AUTO:
-            assert storage.mapped == (how is OutboxWrite.MAP)
-        if not storage.mapped:
+            assert storage._mapped == (how is OutboxWrite.MAP)
+        if not storage._mapped:
             os.truncate(segment.path, 0)
             emit("two")
         assert emit.processor._worker is not None
