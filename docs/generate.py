@@ -46,7 +46,7 @@ def settings_table() -> str:
         (f"`{variable_name(name)}`", default_text(name), documentation + datasette_note(name))
         for name, documentation in documentation_of_fields(Settings).items()
     ]
-    return table(("variable", "default", ""), rows)
+    return table(("variable", "default", "meaning"), rows)
 
 
 def documentation_of_fields(owner: type) -> dict[str, str]:
@@ -82,9 +82,9 @@ def wire_names() -> str:
     parts = ["# Names on the wire\n\nThe instrumentation scope is `heliograph`, with the package's version."]
     for title, kind in (("Attributes", semconv.AttributeName), ("Spans", semconv.SpanName)):
         rows = [(f"`{name}`", name.brief) for name in names if isinstance(name, kind)]
-        parts.append(f"## {title}\n\n{table(('name', ''), rows)}")
+        parts.append(f"## {title}\n\n{table(('name', 'meaning'), rows)}")
     metrics = [(f"`{name}`", f"`{name.unit}`", name.brief) for name in names if isinstance(name, semconv.MetricName)]
-    parts.append(f"## Metrics\n\n{table(('name', 'unit', ''), metrics)}")
+    parts.append(f"## Metrics\n\n{table(('name', 'unit', 'meaning'), metrics)}")
     parts += [EVENT_NAMES, own_events()]
     return "\n\n".join(parts) + "\n"
 
@@ -113,7 +113,7 @@ def own_events() -> str:
         )
         for schema in registry.values()
     ]
-    return f"{OWN_EVENTS}\n\n{table(('event', '', 'attributes of its own'), rows)}"
+    return f"{OWN_EVENTS}\n\n{table(('event', 'meaning', 'attributes of its own'), rows)}"
 
 
 OWN_EVENTS = """## Events about tokens
@@ -140,7 +140,9 @@ def value_forms() -> str:
 def json_schema_keywords() -> str:
     """Return the page of the keywords in exported JSON Schemas."""
     rows = [(f"`{each.name}`", each.place, each.brief) for each in json_vocabulary.KEYWORDS.values()]
-    return f"{JSON_SCHEMA_INTRODUCTION}\n\n{table(('keyword', 'in the schema of', ''), rows)}\n\n{JSON_SCHEMA_USE}"
+    return (
+        f"{JSON_SCHEMA_INTRODUCTION}\n\n{table(('keyword', 'in the schema of', 'meaning'), rows)}\n\n{JSON_SCHEMA_USE}"
+    )
 
 
 JSON_SCHEMA_INTRODUCTION = """# Keywords of exported JSON Schemas
@@ -244,10 +246,10 @@ def dashboards_page(dashboards: Iterable[dict[str, Any]]) -> str:
             if panel["type"] != "row":
                 rows.append((panel["title"], panel["description"]))
                 continue
-            parts += [table(("panel", ""), rows)] if rows else []
+            parts += [table(("panel", "what it shows"), rows)] if rows else []
             rows = [(each["title"], each["description"]) for each in panel["panels"]]
             parts.append(f"### {panel['title']}")
-        parts.append(table(("panel", ""), rows))
+        parts.append(table(("panel", "what it shows"), rows))
     return "\n\n".join(parts) + "\n"
 
 

@@ -145,6 +145,16 @@ def test_map_for_contributors_has_every_package_in_its_order() -> None:
     assert rows == [layer for layer in expected if layer]
 
 
+def test_generated_code_is_printed_as_contributors_are_told() -> None:
+    """The command of the page prints the function of the class that it names."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"^\$ \.venv/bin/python -c '(.+?)'$", page, flags=re.MULTILINE | re.DOTALL)
+    ran = run([sys.executable, "-c", script], cwd=ROOT, env=clean_environment())
+
+    assert ran.stdout.startswith("def attributes_of_0(event, violations=None):"), ran.stderr
+    assert "attributes['forum.sign_up.username']" in ran.stdout
+
+
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "collector-config").rglob("*.md")])
 
 

@@ -30,7 +30,6 @@ EVIDENCE: Final = {
         f"{DATASETTE}/test_supported_version.py::test_extra_installs_a_supported_version",
         f"{DATASETTE}/test_supported_version.py::test_documentation_installs_a_supported_version",
     ),
-    "*Not run in the tests:": (),
     "To look around first,": ("tests/test_readme_sentences.py::test_targets_of_make_exist",),
     "It shows an event, a masked field,": (
         "tests/cli/test_demo.py::test_everything_arrives",
@@ -38,9 +37,12 @@ EVIDENCE: Final = {
     ),
     "`make test` runs the tests.": ("tests/test_readme_sentences.py::test_targets_of_make_exist",),
     "In any folder, write": (BLOCKS,),
-    "See it without any server:": (BLOCKS,),
+    "See it without any server.": (BLOCKS,),
+    "In one terminal, start": (BLOCKS, "tests/cli/test_tail.py::test_events_of_a_program_are_printed"),
     "(In each new terminal,": (),
-    "The first terminal shows:": (BLOCKS,),
+    "Leave it running,": (BLOCKS,),
+    "The variable names": (FIRST_EVENT,),
+    "The first terminal then shows:": (BLOCKS,),
     "The event has the name": (
         FIRST_EVENT,
         "tests/telemetry/test_trace_emitter.py::test_event_inside_a_span_is_also_a_span_event",
@@ -52,7 +54,10 @@ EVIDENCE: Final = {
         "tests/sdk/test_provider_use.py::test_script_says_how_much_was_not_delivered_and_to_which_endpoint",
     ),
     "Set `OTEL_EXPORTER_OTLP_ENDPOINT`": (FIRST_EVENT,),
+    "With `heliograph tail` still running,": (BLOCKS,),
+    "The plugin exports nothing until": (f"{DATASETTE}/test_processes.py::test_dormant_without_otel_variables",),
     "In a third terminal,": (BLOCKS,),
+    "The first terminal now shows": (BLOCKS,),
     "That is all:": (
         f"{DATASETTE}/test_events.py::test_core_event",
         f"{DATASETTE}/test_tokens.py::test_datasettes_own_handler_is_recorded",

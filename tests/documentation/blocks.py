@@ -1,8 +1,8 @@
 """The blocks of code of a page of the documentation.
 
 A block of Python, YAML or TOML whose first line is a comment with the name of a file (`# shop/events.py`) is that file. With
-`# shop/events.py, continued` it is the next part of that file. The sentence `*Not run in the tests: REASON.*` in the paragraph before
-a block of Python or a block of the console excludes it, and readers of the page see the reason.
+`# shop/events.py, continued` it is the next part of that file. The comment `<!-- Not run in the tests: REASON. -->` before a block of
+Python or a block of the console excludes it. Readers of the page do not see it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from backends import REPOSITORY
 DOCS = REPOSITORY / "docs"
 
 _FILE = re.compile(r"# ([\w./-]+\.(?:py|ya?ml|toml))(, continued)?\n")
-_NOT_RUN = re.compile(r"\*Not run in the tests: (.+?)\.?\*", re.DOTALL)
+_NOT_RUN = re.compile(r"<!-- Not run in the tests: (.+?)\.? -->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,18 @@ def pages() -> list[Path]:
 def blocks_of(page: Path) -> list[Block]:
     """Return the blocks of a page, in order."""
     found: list[Block] = []
-    heading, paragraph, before = "", "", ""
+    heading, comment, before = "", "", ""
     for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
         if token.type == "inline":
-            heading, paragraph = (token.content, "") if before == "heading_open" else (heading, token.content)
+            heading, comment = token.content if before == "heading_open" else heading, ""
+        elif token.type == "html_block":
+            comment = token.content
         elif token.type == "fence":
             assert token.map is not None
-            reason = _NOT_RUN.search(paragraph)
+            reason = _NOT_RUN.match(comment)
             not_run = reason[1] if reason else None
             found.append(Block(token.info.strip(), token.content, token.map[0] + 1, heading, not_run))
-            paragraph = ""
+            comment = ""
         before = token.type
     return found
 

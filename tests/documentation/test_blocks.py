@@ -18,8 +18,10 @@ x = 1
 y = 2
 ```
 
-Start it. *Not run in the tests: it needs
-Docker.*
+Start it.
+
+<!-- Not run in the tests: it needs
+Docker. -->
 
 ```console
 $ docker compose up
