@@ -120,6 +120,14 @@ def test_architecture_names_every_module() -> None:
             assert re.search(rf"[`/]{name}/?`", page), module.name
 
 
+def test_packages_do_not_list_their_modules() -> None:
+    """The page alone has the list, so that there is one to change. The docstring of a package says what is true of all its modules."""
+    for path in Path(heliograph.__path__[0]).rglob("__init__.py"):
+        listed = re.findall(r"^- `(?:[\w.]+\.)?(\w+)`", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        names = {each.stem for each in path.parent.iterdir()}
+        assert names.isdisjoint(listed), path
+
+
 def test_architecture_names_every_thread() -> None:
     """The table of threads has the name of each thread that the sources start."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")

@@ -26,19 +26,6 @@ more than 1,048,576 values inside one      the first of them, and ``<too large>`
 a time, an id or flags out of their range  omitted, which OTLP reads as unknown
 =========================================  ===========================================================================
 
-The modules, from the general to the special:
-
-- `text`: fields of text, from any value.
-- `any_value`: any value as `AnyValue`. Fast path: a dict from exact class to encoder for scalars.
-- `headers`: the bytes before the value of each key, remembered by key and size within bounds.
-- `key_values`: attributes as a whole, remembered by key and value, as long as a key has few values.
-- `attributes`: mappings as fields, with what is remembered.
-- `declared`: attributes whose names are known before, for the code that is generated for a class of events.
-- `span_events`: span events that have the encoded attributes of their log record.
-- `log_records`, `spans`: the messages themselves.
-- `requests`: resources, scopes, and requests that are joined from encoded entries.
-- `smaller_spans`: encoded spans with fewer events, for servers that accept no larger message.
-
 Protobuf's wire format (tags, varints, lengths) is in `heliograph.delivery.protobuf`; names such as
 ``_BODY`` in these modules are tags, from opentelemetry-proto
 (https://github.com/open-telemetry/opentelemetry-proto/tree/main/opentelemetry/proto).

@@ -1,7 +1,4 @@
 """Sends requests to an OTLP server, over HTTP or gRPC, and decides what each response means.
 
-- `destination`, `endpoint`, `environment`, `exporter_variables`: the server and the options of the connection, from the standard environment.
-- `contract`: the interface of both transports; `http`, `grpc`, `connect`: the two implementations, with all of the I/O.
-- `response`, `verdict`: the meaning of a response; pure functions.
-- `open`: chooses the transport for a destination.
+The transports do all of the I/O, and keep one `contract`. The meaning of a response, and the checks of addresses, are pure functions.
 """
