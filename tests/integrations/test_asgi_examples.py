@@ -32,7 +32,7 @@ def running(tmp_path: Path, example: str, receiver: Receiver, **variables: str) 
         **otlp(receiver.endpoint),
         **variables,
     )
-    with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+    with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path, fresh=False) as server:
         yield server
         assert server.stop() in {0, -15}
         assert "Traceback" not in server.output()

@@ -92,7 +92,7 @@ def test_each_event_has_the_actor_of_its_request(tmp_path: Path, tokens: dict[st
     command += ["--chdir", str(tmp_path), "--pythonpath", str(EXAMPLES), "web:app"]
     with Receiver() as receiver:
         environment = program_environment(**otlp(receiver.endpoint, HELIOGRAPH_SECRET=SECRET))
-        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path, fresh=False) as server:
             assert server.post("/users/nobody/ban").status == 401
             assert server.post("/users/nobody/ban", token="a-token-of-another-program").status == 401
             with ThreadPoolExecutor(ACTORS) as clients:

@@ -44,7 +44,7 @@ def test_each_event_has_the_actor_of_its_request(tmp_path: Path, tokens: list[st
         )
         environment["HELIOGRAPH_FLUSH_TIMEOUT_MILLIS"] = "20000"
         environment["PYTHONPATH"] += f":{EXAMPLES}"
-        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path, fresh=False) as server:
             assert server.post("/async/nobody").status == 401
             with ThreadPoolExecutor(ACTORS) as clients:
                 answers = clients.map(

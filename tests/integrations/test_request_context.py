@@ -68,7 +68,7 @@ def test_event_shows_its_request(tmp_path: Path, server: str) -> None:
             FORUM_DATABASE=str(tmp_path / "forum.db"),
         )
         environment["PYTHONPATH"] += f":{EXAMPLES}"
-        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as process:
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path, fresh=False) as process:
             with http_client(process.url) as client:
                 answer = client.post("/users/dstok_secret/ban?key=secret", headers=headers(token))
             assert answer.status_code == 200, process.output()
@@ -88,7 +88,7 @@ def test_rejected_token_shows_its_request(tmp_path: Path) -> None:
         environment = program_environment(
             **otlp(receiver.endpoint), HELIOGRAPH_SECRET=SECRET, HELIOGRAPH_CONTEXT=CONTEXT
         )
-        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as process:
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path, fresh=False) as process:
             with http_client(process.url) as client:
                 answer = client.post("/users/a/ban", headers=headers(token))
             assert answer.status_code == 401

@@ -54,7 +54,7 @@ def arrived(tmp_path: Path, framework: str, kind: str, sampler: str) -> tuple[li
             OTEL_TRACES_SAMPLER=f"parentbased_{sampler}",
         )
         environment["PYTHONPATH"] += f":{EXAMPLES}"
-        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path) as server:
+        with serving(command, port=port, log=tmp_path / "log", env=environment, cwd=tmp_path, fresh=False) as server:
             requests_of_an_outsider(server, token)
 
             def events() -> list[str]:
