@@ -6,14 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+from forked import run
 from heliograph.demo.program import POSTS, UNTIL_KILLED
 from processes import clean_environment
-from processes import run as run_process
 
 
 def test_last_line_has_the_numbers_of_what_was_done(tmp_path: Path) -> None:
     """Nothing is exported here, so a flush has nothing to wait for. Its files are in a temporary folder."""
-    ran = run_process(
+    ran = run(
         [sys.executable, "-m", "heliograph.demo.program"],
         cwd=tmp_path,
         env=clean_environment(OTEL_LOGS_EXPORTER="none", OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="none"),
@@ -36,7 +36,7 @@ def test_last_line_has_the_numbers_of_what_was_done(tmp_path: Path) -> None:
 
 def test_import_ends_with_its_standard_input(tmp_path: Path) -> None:
     """The demo kills the program before that. Without the demo, the end of the input ends it."""
-    ran = run_process(
+    ran = run(
         [sys.executable, "-m", "heliograph.demo.program", UNTIL_KILLED],
         cwd=tmp_path,
         env=clean_environment(OTEL_LOGS_EXPORTER="none", OTEL_TRACES_EXPORTER="none", OTEL_METRICS_EXPORTER="none"),

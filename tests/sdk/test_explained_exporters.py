@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 
+import forked
 from backends import free_port
 from delivery import loopback
 from delivery.servers import OK, serving
@@ -21,7 +22,6 @@ from heliograph.sdk import explained_exporters
 from heliograph.sdk.explained_exporters import create_exporter, endpoint_problem
 from heliograph.sdk.exporters import TelemetrySignal
 from processes import clean_environment
-from threads import LIMIT_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -182,37 +182,24 @@ with configure() as host:
 """
 
 
-def test_wrong_endpoint_is_an_error_of_the_program_that_names_it() -> None:
+def test_wrong_endpoint_is_an_error_of_the_program_that_names_it(tmp_path: Path) -> None:
     """All signals share the variable, and the error is reported once."""
     environment = clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT="localhost:4318")
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT_SECONDS,
-    )
+    ended = forked.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=environment)
 
     assert ended.returncode == 1
     assert ended.stderr.count("OTEL_EXPORTER_OTLP_ENDPOINT: it has to begin with http:// or https://") == 1
 
 
-def test_lines_of_a_program_without_logging_carry_our_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_a_program_without_logging_carry_our_name(tmp_path: Path) -> None:
     """Python prints the message alone if nothing is configured."""
     program = (
         "from heliograph.runtime.safe_logger import SafeLogger\nSafeLogger('heliograph').warning('%d records wait', 3)"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=LIMIT_SECONDS
-    )
-    configured = subprocess.run(
-        [sys.executable, "-c", f"import logging\nlogging.basicConfig()\n{program}"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=LIMIT_SECONDS,
-    )
+    configured = f"import logging\nlogging.basicConfig()\n{program}"
+    ended = [
+        forked.run([sys.executable, "-c", each], cwd=tmp_path, env=clean_environment())
+        for each in (program, configured)
+    ]
 
-    assert ended.stderr == "heliograph: 3 records wait\n"
-    assert configured.stderr == "WARNING:heliograph:3 records wait\n"
+    assert [each.stderr for each in ended] == ["heliograph: 3 records wait\n", "WARNING:heliograph:3 records wait\n"]

@@ -16,11 +16,12 @@ import pytest
 
 from arrived import credential, shares, without_uid
 from backends import LogRecord, free_port
+from forked import run
 from heliograph import Host, Settings
 from integrations.datasette.writable import ARGUMENTS, SECRET, create_table, good_token, prepare
 from integrations.mixed_actors import ACTORS, assert_none_is_mixed
 from otlp_receiver import Receiver
-from processes import DATASETTE, EXAMPLES, Server, clean_environment, datasette, otlp, run
+from processes import DATASETTE, EXAMPLES, Server, clean_environment, datasette, otlp
 
 EXPORTER = "datasette-otel-otlp-exporter"
 """Another plugin, which sends spans."""

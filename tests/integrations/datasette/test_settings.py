@@ -8,7 +8,8 @@ from subprocess import CompletedProcess
 import pytest
 from datasette.utils import StartupError
 
-from processes import DATASETTE, clean_environment, run
+from forked import run
+from processes import DATASETTE, clean_environment
 
 BAD_ENVIRONMENT = {
     "HELIOGRAPH_SIGNALS": "smoke",
