@@ -23,7 +23,7 @@ from heliograph.quarantine.store import Quarantine, to_line
 from interrupts import call_with_interrupts
 from processes import in_child
 from quarantine.test_store import RECORD
-from threads import no_more_threads
+from threads import no_more_threads, result_in_time
 
 THREAD = "heliograph-quarantine"
 
@@ -200,6 +200,34 @@ def test_handler_of_a_signal_is_refused_if_its_thread_moves_what_is_too_much(
     assert refused
     assert queue.close(60_000)
     assert uids(store) == ["1", "2"]
+
+
+def test_handler_of_a_signal_moves_what_is_too_much_before_its_thread_does(
+    store: Quarantine, queue: QuarantineQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for its own thread, which has the lock, and has not begun."""
+    monkeypatch.setattr(queue_module, "_COLLECT_SECONDS", 5)
+    monkeypatch.setattr(queue_module, "MAX_BYTES", 10)
+
+    class Interrupted:
+        def __init__(self, lock: Any) -> None:
+            self.lock = lock
+            self.is_new = True
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+            if self.is_new:
+                self.is_new = False
+                queue.put(record(2))
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+
+    queue.put(record(1))
+    monkeypatch.setattr(queue, "_moving", Interrupted(queue._moving))
+    result_in_time(lambda: queue.put(record(3)))
+    assert queue.close(60_000)
+    assert uids(store) == ["1", "2", "3"]
 
 
 def test_signals_that_raise_at_any_moment_lose_no_event(store: Quarantine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ Threads: any thread calls `put`, and so does a signal handler in the middle of a
 `BlockingIOError` there, and its event is emitted. The handler may also raise, at any step. Any thread calls `flush` and `close`. The thread is
 started by `put`, and ends after a second without events, so a program that has none has no thread.
 
-- `_moving` is held by the thread that moves lines, for as long as a transaction takes. `_mover` is the id of that thread.
+- `_moving` is held by the thread that moves lines, for as long as a transaction takes. `_mover` is the id of that thread, by
+  which `put` knows that it is called in the middle of a move. The lock is reentrant: a signal handler may run between the two steps.
 - `_lock` guards the spool, and the step from "nothing waits" to the end of the thread, for a few microseconds. `_user` is the id of the
   thread that holds it: the lock itself would let a handler in. It may be taken while `_moving` is held, never the other way round.
 - `_failure` is the text of the last failure, and empty after a success. The thread that has tried to move lines replaces it, and `put` reads
@@ -78,7 +79,7 @@ class QuarantineQueue:
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
-        self._moving = threading.Lock()
+        self._moving = threading.RLock()
         self._bell = Bell()
         self._thread = LazyThread(self._run, "heliograph-quarantine")
         self._is_ending = False

@@ -201,7 +201,10 @@ class ActorFilter:
             attributes[_TOKEN_HANDLER] = handler
 
     def learn_token_handler(self, kind: object, name: str) -> None:
-        """Remember the name of the handler that gives its actors this ``token`` key. The number of names is bounded."""
+        """Remember the name of the handler that gives its actors this ``token`` key. The number of names is bounded.
+
+        (Threads that learn names at the same moment may exceed the bound, each by one.)
+        """
         known = self._token_handlers
         if type(kind) is str and (kind in known or len(known) < _MAX_TOKEN_HANDLERS):
             known[kind] = name
