@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backends import free_port
+from heliograph.sdk.exporters import TelemetrySignal
+from heliograph.sdk.pipelines import Pipeline
+from heliograph.sdk.provider_use import ProviderUse
+from heliograph.sdk.signal_providers import CountingLoggerProvider
 from otlp_receiver import Receiver
 from processes import otlp
 from scripts import python
@@ -145,6 +149,19 @@ for thread in threads:
     assert {each["running"] for each in ran.reports} == {1}
     assert ran.stderr == ""
     assert numbers(receiver) == [0, 1, 2, 3]
+
+
+def test_use_ends_once() -> None:
+    """Two threads may shut a host down at once. Another host keeps the pipeline."""
+    provider = CountingLoggerProvider(shutdown_on_exit=False)
+    provider.open(Pipeline(parts=(), exporters=()))
+    first, second = (ProviderUse(TelemetrySignal.LOGS, provider) for _ in range(2))
+
+    assert first.shutdown(60_000)
+    assert first.shutdown(60_000)
+    assert provider.pipeline is not None
+    assert second.shutdown(60_000)
+    assert provider.pipeline is None
 
 
 def test_script_says_how_much_was_not_delivered_and_to_which_endpoint() -> None:

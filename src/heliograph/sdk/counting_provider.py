@@ -101,7 +101,7 @@ class CountingProvider:
         return pipeline is None or self.end_pipeline(pipeline)
 
     def end_pipeline(self, pipeline: Pipeline) -> bool:
-        """Do the same for a pipeline that was taken away."""
+        """Deliver what a pipeline that was taken away holds, and end it. Return True if everything was delivered."""
         return run_flush([exporter.counts for exporter in pipeline.all_exporters], lambda: self._end(pipeline))
 
     def _end(self, pipeline: Pipeline) -> bool:

@@ -1,4 +1,4 @@
-"""The SDK's OTLP exporters, with log lines of ours that explain a wrong endpoint.
+"""The SDK's OTLP exporters, with log lines that explain a wrong endpoint.
 
 If an export fails, these exporters log a status or the text of an exception, but not the URL. They also take every status below 400 for
 a success, such as that of a web page: all telemetry would be lost, and nothing would be logged. So

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from heliograph.runtime.deadline import run_within
@@ -16,23 +15,27 @@ from heliograph.values.text import counted
 logger: Final = SafeLogger(SCOPE)
 
 
-@dataclass(frozen=True)
 class ProviderUse:
-    """The use of a provider by one host. It begins by `begin`, and ends by `shutdown` or `cancel`.
+    """The use of a provider by one host, from its creation to the first `shutdown` or `cancel`.
+
+    Any thread may call these methods. Two threads that end a host at once, or a signal handler that does it again, may both call `shutdown`: the
+    second call only flushes the provider.
+
+    Args:
+        signal: The signal of the provider.
+        provider: The provider. It may be used by several hosts, and its pipeline ends with the last of them.
 
     Attributes:
         signal: The signal of the provider.
-        provider: The provider. It may be used by several hosts, and its pipeline ends with the last of them.
+        provider: The provider.
     """
 
-    signal: TelemetrySignal
-    provider: CountingProvider
-
-    @classmethod
-    def begin(cls, signal: TelemetrySignal, provider: CountingProvider) -> ProviderUse:
-        """Count one more host that uses a provider, and return its use."""
+    def __init__(self, signal: TelemetrySignal, provider: CountingProvider) -> None:
+        self.signal = signal
+        self.provider = provider
+        # Guarded by the provider's lock.
+        self._has_ended = False
         provider.add_user()
-        return cls(signal, provider)
 
     def shutdown(self, timeout_millis: float) -> bool:
         """Flush the provider, and end its pipeline if no other host uses it.
@@ -63,9 +66,12 @@ class ProviderUse:
             run_within(GRACE_MILLIS, lambda: self.provider.end_pipeline(pipeline))
 
     def _end_use(self) -> tuple[bool, Pipeline | None]:
-        """Return True if no other host uses the provider, and then the pipeline, which the caller has to end."""
+        """Return True if this was the last use of the provider, and then the pipeline, which the caller has to end."""
         # One step: a host that is configured meanwhile uses this pipeline before it is taken away, or opens another one.
         with self.provider.lock:
+            if self._has_ended:
+                return False, None
+            self._has_ended = True
             is_last = self.provider.remove_user()
             return is_last, self.provider.take_pipeline() if is_last else None
 

@@ -104,16 +104,14 @@ def set_up_providers(
             warn_of_unused_outbox(settings, {*signals} - {*warned})
             return []
         # They are in use from here on: the pipelines that are found below do not end with another host.
-        uses = {
-            signal: ProviderUse.begin(signal, provider) for signal, provider in _existing_providers(signals).items()
-        }
+        uses = {signal: ProviderUse(signal, provider) for signal, provider in _existing_providers(signals).items()}
         try:
             new = _set_up_missing(environ, signals, uses, service_name=service_name, settings=settings, warned=warned)
         except BaseException:
             for use in uses.values():
                 use.cancel()
             raise
-        uses |= {signal: ProviderUse.begin(signal, provider) for signal, provider in new.items()}
+        uses |= {signal: ProviderUse(signal, provider) for signal, provider in new.items()}
         return [uses[signal] for signal in signals if signal in uses]
 
 
