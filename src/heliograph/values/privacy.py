@@ -149,15 +149,14 @@ class PrivacyPolicy:
 
         A masked or hashed `None` stays `None`. A dropped one is dropped: its name alone would say that there is no value.
         """
+        has_no_private_part = form is None or isinstance(form, Protected)
         match privacy:
             case Privacy.PLAIN:
                 return form
-            case Privacy.MASK | Privacy.HASH if form is None or isinstance(form, Protected):
-                return form
-            case Privacy.MASK:
-                return Protected(MASKED)
             case Privacy.HASH:
-                return self.hash_form(form)
+                return form if has_no_private_part else self.hash_form(form)
+            case Privacy.MASK:
+                return form if has_no_private_part else Protected(MASKED)
             # DROP, or the mistake of a class that no schema has checked.
             case _:
                 return DROPPED

@@ -30,6 +30,7 @@ from heliograph.values.attribute_names import AttributeNames
 from heliograph.values.attributes import Attributes, add_attributes
 from heliograph.values.plain import NotPlain
 from heliograph.values.plain_attributes import put_dict_form
+from heliograph.values.privacy import Protected
 from heliograph.values.scalars import INT64_MAX, INT64_MIN
 from heliograph.values.text import to_json
 
@@ -53,8 +54,8 @@ def typed_adder(kind: Type, name: str, reserved: frozenset[str]) -> Adder:
 
     def add(attributes: Attributes, form: object) -> None:
         form = in_wire_type(form)
-        if type(form) is str:
-            attributes[name] = form
+        if type(form) is str or type(form) is Protected:
+            attributes[name] = str(form)
         elif type(form) is dict:
             _add_dict(attributes, name, names, form, reserved)
         else:
