@@ -200,9 +200,9 @@ class Worker:
         for orphan in self.orphans:
             # One orphan that cannot be sent does not stop the others.
             with self._logged_errors():
-                # Damage in a folder that was given up concerns records of this process. It may have been adopted before that.
-                orphan.reader.is_own = any(orphan.folder in storage.orphaned for storage in self._storages())
-                if orphan.drain(self._sender, self._send_storages_if_due):
+                # Asked in each round: a folder may have been adopted before it was given up.
+                is_own = any(orphan.folder in storage.orphaned for storage in self._storages())
+                if orphan.drain(self._sender, self._send_storages_if_due, is_own=is_own):
                     self._forget(orphan)
 
     def _forget(self, orphan: Orphan) -> None:

@@ -28,22 +28,20 @@ import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.journal.batch import LOST_SCOPE, Batch, Entries, Entry
 from heliograph.delivery.journal.cursor import read_cursor, write_cursor
+from heliograph.delivery.journal.damage import Damage
 from heliograph.delivery.journal.frames import HEAD_BYTES, SCOPE, Header, Scope, SegmentError, count_records, next_frame
 from heliograph.delivery.journal.segment import SegmentReader, segments
 from heliograph.delivery.journal.segment_order import first_sequences_by_content, last_sequence
 from heliograph.delivery.journal.undamaged_copies import find_header, find_scope
-from heliograph.delivery.trust import UntrustedPathError, create_folder, delete_file, open_file
+from heliograph.delivery.trust import UntrustedPathError, delete_file, open_file
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE as SCOPE_NAME
-
-DAMAGED: Final = "damaged"
-"""The name of the folder that damaged bytes are saved to, inside the folder of the journal."""
 
 logger: Final = SafeLogger(SCOPE_NAME)
 
@@ -52,7 +50,7 @@ class JournalReader:
     """Reads the records of a folder from its cursor on, while a writer may append to it.
 
     Damage never ends the reading: it goes on at the next undamaged frame. The records between are counted, and the bytes are
-    saved in the folder `DAMAGED`.
+    saved (`damage`).
 
     Args:
         folder: The folder.
@@ -65,9 +63,6 @@ class JournalReader:
     Attributes:
         is_own: True if this process accepted the records.
         acknowledged: The sequence up to which all records are acknowledged.
-        damaged: The number of records that could not be read, or whose scope could not. At the end of a journal it is
-            estimated from the lengths of the frames, as at least one.
-        damaged_bytes: The number of damaged bytes.
         oldest: The record that has waited longest, of those that were read; `None` if none waits.
     """
 
@@ -97,24 +92,39 @@ class JournalReader:
         # Copies of damaged scopes, by the first sequence of their segment and their number.
         self._found_scopes: dict[tuple[int, int], Scope] = {}
         self._firsts = {} if is_live else first_sequences_by_content(folder)
-        self.acknowledged = max(begin_after, read_cursor(folder))
-        # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
         found = self._segments()
-        if found and not is_live and self.acknowledged and last_sequence(folder) < self.acknowledged:
-            logger.error("The cursor of %s is beyond its newest record: its records are sent, perhaps again.", folder)
-            self.acknowledged = 0
+        self.acknowledged = self._read_acknowledged(found, begin_after)
         # The sequence to read next, and the one after the last that `read` has returned. Giving up records moves only the first.
         self._next = self._read_until = self.acknowledged + 1
         # Ranges of records that were given up after they were read.
         self._given_up: list[tuple[int, int]] = []
         # Records before the oldest segment were acknowledged, or given up and counted by another reader: not damaged.
         self._given_up_before = next((first for first, _ in found), 0)
-        self._reported_damaged = 0
-        # Records below this sequence are not counted again after a rewind.
-        self._counted_damaged_before = 0
-        self.damaged = 0
-        self.damaged_bytes = 0
+        self._damage = Damage(folder, read_only=read_only)
         self.oldest: Entry | None = None
+
+    def _read_acknowledged(self, found: Sequence[tuple[int, Path]], begin_after: int) -> int:
+        """Return the sequence up to which all records are acknowledged, by the cursor. A cursor that cannot be right is ignored."""
+        acknowledged = max(begin_after, read_cursor(self._folder))
+        # A folder with a cursor and no segment is half-deleted: everything in it was sent before its process was killed.
+        if found and not self._is_live and acknowledged and last_sequence(self._folder) < acknowledged:
+            message = "The cursor of %s is beyond its newest record: its records are sent, perhaps again."
+            logger.error(message, self._folder)
+            return 0
+        return acknowledged
+
+    @property
+    def damaged(self) -> int:
+        """The number of records that could not be read, or whose scope could not.
+
+        At the end of a journal it is estimated from the lengths of the frames, as at least one.
+        """
+        return self._damage.records
+
+    @property
+    def damaged_bytes(self) -> int:
+        """The number of damaged bytes."""
+        return self._damage.size_bytes
 
     def read(self, *, max_bytes: int, max_records: int) -> Batch | None:
         """Return the next records, at least one, or `None` if there is nothing more to read yet.
@@ -175,9 +185,8 @@ class JournalReader:
             if place not in self._found_scopes:
                 self._found_scopes[place] = find_scope(self._folder, segment, number) or LOST_SCOPE
             scope = segment.scopes[number] = self._found_scopes[place]
-        if scope is LOST_SCOPE and sequence >= self._counted_damaged_before:
-            self.damaged += 1
-            self._counted_damaged_before = sequence + 1
+        if scope is LOST_SCOPE:
+            self._damage.count(sequence, sequence + 1)
         return scope
 
     def _skip_damage(self, segment: SegmentReader) -> bool:
@@ -192,27 +201,43 @@ class JournalReader:
         if has_ended and not is_finished:
             return False
         rest = segment.rest()
-        start = next_frame(rest, range(segment.first, max(self._next, segment.first) + len(rest) // HEAD_BYTES + 1))
-        if start is not None:
-            # At 0, the frame has been written since we looked.
-            if start:
-                self._save_damaged(segment.path, segment.position, rest[:start])
-            segment.position += start
+        if self._skip_to_frame(segment, rest):
             return True
         if rest.strip(b"\0"):
-            is_end = is_finished and self._is_last(segment)
-            # A frame without a length at the end of the journal is no damage: the process was killed, and its `append` never
-            # returned.
-            if not (is_end and has_ended):
-                self._save_damaged(segment.path, segment.position, rest)
-            # Records that are missing inside the journal are counted at the next frame, by its sequence. At the end of the
-            # journal there is none.
-            if is_end and not has_ended:
-                self._count_damaged(self._next + max(1, count_records(rest)))
+            self._skip_rest(segment, rest, has_ended=has_ended, is_end=is_finished and self._is_last(segment))
         if is_finished:
             self._finished = segment.first
             self.close()
         return is_finished
+
+    def _skip_to_frame(self, segment: SegmentReader, rest: bytes) -> bool:
+        """Move on to the next undamaged frame of a segment, and save the bytes before it. Return False if there is none."""
+        start = next_frame(rest, range(segment.first, max(self._next, segment.first) + len(rest) // HEAD_BYTES + 1))
+        if start is None:
+            return False
+        # At 0, the frame has been written since we looked.
+        if start:
+            self._damage.save(segment.path, segment.position, rest[:start])
+        segment.position += start
+        return True
+
+    def _skip_rest(self, segment: SegmentReader, rest: bytes, *, has_ended: bool, is_end: bool) -> None:
+        """Save and count the bytes at the end of a segment, which has no frame any more.
+
+        Args:
+            segment: The segment.
+            rest: The bytes from its position on.
+            has_ended: True if no length of a frame is at their beginning.
+            is_end: True if they are the end of the journal, too.
+        """
+        # A frame without a length at the end of the journal is no damage: the process was killed, and its `append` never
+        # returned.
+        if not (is_end and has_ended):
+            self._damage.save(segment.path, segment.position, rest)
+        # Records that are missing inside the journal are counted at the next frame, by its sequence. At the end of the
+        # journal there is none.
+        if is_end and not has_ended:
+            self._count_damaged(self._next + max(1, count_records(rest)))
 
     def newest(self, known: Collection[int]) -> Entry | None:
         """Return the newest record that is not acknowledged and not known by its sequence; `None` if there is no other.
@@ -275,8 +300,7 @@ class JournalReader:
 
     def take_damaged(self) -> int:
         """Return the number of records that were found damaged since the last call."""
-        reported, self._reported_damaged = self._reported_damaged, self.damaged
-        return self.damaged - reported
+        return self._damage.take()
 
     def give_up_before(self, sequence: int) -> int:
         """Do not count records before a sequence as damaged: their segment is deleted to make room for newer ones.
@@ -361,7 +385,7 @@ class JournalReader:
             content = file.read().rstrip(b"\0")
         # If it is empty, the process died after it reserved the file.
         if content:
-            self._save_damaged(path, 0, content)
+            self._damage.save(path, 0, content)
             if is_last:
                 self._count_damaged(max(self._next, first) + 1)
         self._finished = first
@@ -376,24 +400,5 @@ class JournalReader:
         return not any(first > segment.first for first, _ in self._segments())
 
     def _count_damaged(self, before: int) -> None:
-        """Count the records from the next sequence up to this one, without those that were given up or counted before."""
-        self.damaged += max(0, before - max(self._next, self._given_up_before, self._counted_damaged_before))
-        self._counted_damaged_before = max(self._counted_damaged_before, before)
-
-    def _save_damaged(self, path: Path, offset: int, data: bytes) -> None:
-        """Count damaged bytes, and save them to a file that is named after their segment and position."""
-        data = data.rstrip(b"\0")
-        self.damaged_bytes += len(data)
-        if self._read_only:
-            return
-        try:
-            folder = self._folder / DAMAGED
-            create_folder(folder, self._folder.parent)
-            target = folder / f"{path.stem}-{offset}.bin"
-            with os.fdopen(open_file(target, os.O_WRONLY | os.O_CREAT, self._folder.parent), "wb") as file:
-                file.truncate(0)
-                file.write(data)
-        except OSError as error:
-            # The bytes are lost, but they were counted above.
-            # Not `exception`: a traceback would add nothing.
-            logger.error("Damaged bytes of %s could not be set aside: %s", path, error)  # noqa: TRY400
+        """Count the records from the next sequence up to this one, without those that were given up."""
+        self._damage.count(max(self._next, self._given_up_before), before)

@@ -323,7 +323,7 @@ class JournalWriter:
 
         The locks are replaced: a thread of the parent may have held them at the fork, and does not exist in the child.
         """
-        self._lock, self._appender = threading.RLock(), 0
+        self._lock, self._is_appending = threading.RLock(), False
         self._commits = GroupCommit(self._begin_sync, synced=self.last_sequence)
         self._awaited = AwaitedCommits(self._commits)
         full, self._full = self._full, []

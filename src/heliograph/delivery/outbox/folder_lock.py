@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.delivery.journal.cursor import CURSOR_NAMES, remove_cursor
-from heliograph.delivery.journal.reader import DAMAGED
+from heliograph.delivery.journal.damage import DAMAGED
 from heliograph.delivery.journal.segment import segments, stat_or_none
 from heliograph.delivery.trust import check_file, check_folder, create_folder, delete_file, move, open_file, passes
 

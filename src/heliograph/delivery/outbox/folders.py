@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from heliograph.delivery.journal.reader import DAMAGED
+from heliograph.delivery.journal.damage import DAMAGED
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folder_lock import LOCK, FolderLock, has_locks, try_lock

@@ -1,7 +1,7 @@
 """One pass over a batch of records: from its first request until all of its records are acknowledged, or wait.
 
-`BatchPass.deliver` does steps 3 to 5 of `heliograph.delivery.sending.sender`. The other methods return True to go on with the batch. They return
-False if all records wait: the next attempt was scheduled, so the pass ends there.
+`BatchPass.deliver` does steps 3 to 5 of `heliograph.delivery.sending.sender`. A method that has scheduled the next attempt raises `RecordsWait`,
+which ends the pass: all records that are not acknowledged wait for that attempt.
 
 Threads: the one that sends.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 
 from typing_extensions import assert_never
 
@@ -26,6 +26,10 @@ from heliograph.semconv import OUTBOX_DELIVERED, OUTBOX_REJECTED, SCOPE
 from heliograph.values.text import counted
 
 logger: Final = SafeLogger(SCOPE)
+
+
+class RecordsWait(Exception):
+    """The next attempt was scheduled, and the pass ends. `BatchPass.deliver` catches it."""
 
 
 class BatchPass:
@@ -53,146 +57,158 @@ class BatchPass:
         self._has_accepted = False
 
     def deliver(self) -> bool:
-        """Send the batch, in one request or in smaller ones. Return True if all of its records were acknowledged."""
-        entries = self._entries
-        if self._refusals.is_refusing and not self._try_another(entries):
+        """Send the batch, in one request or in smaller ones. Return True if all of its records were acknowledged, False if some wait."""
+        try:
+            self._deliver_all()
+        except RecordsWait:
             return False
+        return True
+
+    def _deliver_all(self) -> None:
+        entries = self._entries
+        if self._refusals.is_refusing:
+            self._try_another(entries)
         # The next part comes last. There are at most as many as the batch can be halved: 12 for 4,096 records.
         parts = self._waiting.parts(entries)
         while parts:
             part = self._unfinished(parts.pop())
-            if part and not self._send_part(part, parts):
-                return False
-            if not self._judge_suspects(is_last=not parts):
-                return False
+            if part:
+                self._send_part(part, parts)
+            self._judge_suspects(is_last=not parts)
             if not self._suspects:
                 self._acknowledge(parts[-1][0].sequence - 1 if parts else entries[-1].sequence)
-        return True
 
-    def _send_part(self, entries: Sequence[Entry], parts: list[Sequence[Entry]]) -> bool:
-        """Send records in one request, and add its halves to the parts if it is refused. Return False if all records wait."""
+    def _send_part(self, entries: Sequence[Entry], parts: list[Sequence[Entry]]) -> None:
+        """Send records in one request, and add its halves to the parts if it is refused."""
         verdict = self._send(entries)
         match verdict.action:
             case Action.DELIVERED | Action.PARTIAL:
-                return self._note_success(entries, verdict)
+                self._note_success(entries, verdict)
             case Action.SPLIT | Action.BAD_DATA:
                 asks_to_wait = bool(verdict.retry_after_seconds)
                 if verdict.action is Action.SPLIT or asks_to_wait:
                     self._state.batch_size.shrink(entries)
-                if len(entries) > 1 and asks_to_wait:
+                if len(entries) == 1:
+                    self._suspect(entries[0], verdict)
+                elif asks_to_wait:
                     # After the wait, a smaller batch is sent.
-                    self._state.schedule_retry(verdict)
-                    return False
-                if len(entries) > 1:
+                    self._wait(verdict)
+                else:
                     half = len(entries) // 2
                     # For any other verdict, the next batches are smaller anyway.
                     if verdict.action is Action.BAD_DATA:
                         self._waiting.starts.add(entries[half].sequence)
                     parts += [entries[half:], entries[:half]]
-                    return True
-                return self._suspect(entries[0], verdict)
             case Action.RETRY | Action.HOLD:
                 # They differ for people (a server that is down, a wrong address), but the records wait in both cases.
-                self._state.schedule_retry(verdict)
-                return False
+                self._wait(verdict)
             case unknown:
                 assert_never(unknown)
 
-    def _suspect(self, entry: Entry, verdict: Verdict) -> bool:
+    def _suspect(self, entry: Entry, verdict: Verdict) -> None:
         """Make a record that was refused alone a suspect, or a dead letter if that proves it to be bad."""
-        if verdict.action is Action.SPLIT and (can_go_on := self._send_smaller(entry)) is not None:
-            return can_go_on
+        if verdict.action is Action.SPLIT and self._send_smaller(entry):
+            return
         is_proven = self._refusals.note_refusal(self._waiting, entry, has_accepted=self._has_accepted, is_lone=False)
         if is_proven or self._refusals.note_too_large(verdict):
-            return self._put_to_dead_letters(entry, verdict)
-        self._suspects.append((entry, verdict))
-        return True
+            self._put_to_dead_letters(entry, verdict)
+        else:
+            self._suspects.append((entry, verdict))
 
-    def _send_smaller(self, entry: Entry) -> bool | None:
-        """Send a record that is too large without a part of it. Return `None` if that is impossible, or is refused, too."""
+    def _send_smaller(self, entry: Entry) -> bool:
+        """Send a record that is too large without a part of it. Return False if that is impossible, or is refused, too."""
         for smaller, lacking in smaller_records(self._header, entry, self._state.usual_limit_bytes):
             verdict = self._send([smaller])
             match verdict.action:
                 case Action.DELIVERED | Action.PARTIAL:
                     message = "A span of %s was too large, and was sent without %s."
                     logger.warning(message, counted(len(entry.encoded), "byte"), counted(lacking, "event"))
-                    return self._note_success([entry], verdict)
+                    self._note_success([entry], verdict)
+                    return True
                 case Action.RETRY | Action.HOLD:
-                    self._state.schedule_retry(verdict)
-                    return False
+                    self._wait(verdict)
                 case Action.SPLIT | Action.BAD_DATA:
                     continue
                 case unknown:
                     assert_never(unknown)
-        return None
+        return False
 
-    def _judge_suspects(self, *, is_last: bool) -> bool:
-        """Try to prove that suspects are bad, if they are many or the last part was sent. Return False if all records wait."""
+    def _judge_suspects(self, *, is_last: bool) -> None:
+        """Try to prove that suspects are bad, if they are many or the last part was sent."""
         while True:
             is_many = len(self._suspects) >= MAX_SUSPECTS or self._refusals.has_spent()
             if not (is_many or (is_last and self._suspects)):
-                return True
+                return
             if self._has_accepted and not is_many:
-                return self._confirm_suspects()
+                self._confirm_suspects()
+                return
             # From the other end of the journal. If it is accepted, the suspects are sent once more.
             newest = self._source.newest(self._known())
             if newest is None:
                 if not self._suspects:
-                    return True
+                    return
                 # Nothing else waits that could be compared.
                 self._wait_refused(self._suspects[-1][1])
-                return False
-            if not self._try_alone(newest, is_lone=False):
-                return False
+            self._try_alone(newest, is_lone=False)
 
-    def _confirm_suspects(self) -> bool:
-        """Send each suspect once more. One that is refused again becomes a dead letter. Return False if all records wait."""
+    def _confirm_suspects(self) -> None:
+        """Send each suspect once more. One that is refused again becomes a dead letter."""
         while self._suspects:
             entry, _ = self._suspects.pop(0)
-            if not self._send_part([entry], []):
-                return False
-        return True
+            self._send_part([entry], [])
 
-    def _try_another(self, entries: Sequence[Entry]) -> bool:
-        """Try one record at a destination that refused everything. Return False if all records wait."""
+    def _try_another(self, entries: Sequence[Entry]) -> None:
+        """Try one record at a destination that refused everything. Without a success, the other records wait."""
         # Another one each time: of the batch and the newest record, the one that was refused least often.
         candidates = list(self._unfinished(entries))
         newest = self._source.newest(self._waiting.done)
         if newest is not None and newest.sequence > entries[-1].sequence:
             candidates.append(newest)
-        if not candidates:
-            return True
-        is_lone = len(candidates) == 1 and self._refusals.is_lone(self._source)
-        return self._try_alone(self._waiting.least_refused(candidates), is_lone=is_lone)
+        if candidates:
+            is_lone = len(candidates) == 1 and self._refusals.is_lone(self._source)
+            self._try_alone(self._waiting.least_refused(candidates), is_lone=is_lone)
 
-    def _try_alone(self, entry: Entry, *, is_lone: bool) -> bool:
-        """Send one record out of order. Return True if it was accepted, or is proven to be bad."""
+    def _try_alone(self, entry: Entry, *, is_lone: bool) -> None:
+        """Send one record out of order. Unless it is accepted, or proven to be bad, all records wait."""
         verdict = self._send([entry])
         match verdict.action:
             case Action.DELIVERED | Action.PARTIAL:
                 self._waiting.done.add(entry.sequence)
-                return self._note_success([entry], verdict)
+                self._note_success([entry], verdict)
             case Action.SPLIT | Action.BAD_DATA:
                 if self._refusals.note_refusal(self._waiting, entry, has_accepted=self._has_accepted, is_lone=is_lone):
-                    return self._put_to_dead_letters(entry, verdict)
-                self._wait_refused(verdict)
+                    self._put_to_dead_letters(entry, verdict)
+                else:
+                    self._wait_refused(verdict)
             case Action.RETRY | Action.HOLD:
-                self._state.schedule_retry(verdict)
+                self._wait(verdict)
             case unknown:
                 assert_never(unknown)
-        return False
 
-    def _wait_refused(self, verdict: Verdict) -> None:
-        """Schedule a retry at a destination that refuses everything."""
+    def _wait(self, verdict: Verdict) -> NoReturn:
+        """Schedule the next attempt, and end the pass.
+
+        Raises:
+            RecordsWait: Always.
+        """
+        self._state.schedule_retry(verdict)
+        raise RecordsWait
+
+    def _wait_refused(self, verdict: Verdict) -> NoReturn:
+        """Schedule the next attempt at a destination that refuses everything, and end the pass.
+
+        Raises:
+            RecordsWait: Always.
+        """
         self._refusals.note_refuses_everything(self._source)
-        self._state.schedule_retry(replace(verdict, message=f"the destination refuses everything: {verdict.message}"))
+        self._wait(replace(verdict, message=f"the destination refuses everything: {verdict.message}"))
 
-    def _note_success(self, entries: Sequence[Entry], verdict: Verdict) -> bool:
-        """Count a success, and send the suspects once more, because the destination works. Return False if all records wait."""
+    def _note_success(self, entries: Sequence[Entry], verdict: Verdict) -> None:
+        """Count a success, and send the suspects once more, because the destination works."""
         # A server may report more rejected records than the request contained; a counter must not go down.
         count, rejected = len(entries), min(verdict.rejected, len(entries))
         self._state.counts.add(OUTBOX_DELIVERED, count - rejected)
-        self._state.count_loss(self._source, OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS)
+        self._state.count_loss(OUTBOX_REJECTED, rejected, Reason.PARTIAL_SUCCESS, is_own=self._source.is_own)
         if rejected:
             logger.error(
                 "The server rejected %d of %s: %s", rejected, counted(count, self._state.signal.word), verdict.message
@@ -203,20 +219,19 @@ class BatchPass:
             self._waiting.done.update(entry.sequence for entry in entries)
         if rejected == count:
             self._refusals.note_processed()
-            return True
+            return
         self._has_accepted = True
         self._refusals.note_accepted()
-        return self._confirm_suspects()
+        self._confirm_suspects()
 
     def _send(self, entries: Sequence[Entry]) -> Verdict:
         return self._state.send(self._header, entries)
 
-    def _put_to_dead_letters(self, entry: Entry, verdict: Verdict) -> bool:
-        """Write a record to the dead letters. Return False if that failed; the record is then sent again later."""
-        is_written = self._state.put_to_dead_letters(self._source, self._header, entry, verdict)
-        if is_written:
-            self._waiting.done.add(entry.sequence)
-        return is_written
+    def _put_to_dead_letters(self, entry: Entry, verdict: Verdict) -> None:
+        """Write a record to the dead letters. If that fails, all records wait."""
+        if not self._state.put_to_dead_letters(self._source, self._header, entry, verdict):
+            self._wait(verdict)
+        self._waiting.done.add(entry.sequence)
 
     def _acknowledge(self, sequence: int) -> None:
         """Acknowledge all records up to a sequence, if some of them are not acknowledged yet."""

@@ -108,14 +108,21 @@ class DestinationState:
         self.schedule.reset()
         self.batch_size.grow()
 
-    def count_loss(self, source: Source, metric: MetricName, count: int, reason: Reason | None = None) -> None:
-        """Count records that are not delivered. Do it before they are acknowledged: a flush that waits for that must see it."""
+    def count_loss(self, metric: MetricName, count: int, reason: Reason | None = None, *, is_own: bool) -> None:
+        """Count records that are not delivered. Do it before they are acknowledged: a flush that waits for that must see it.
+
+        Args:
+            metric: The counter.
+            count: The number of records.
+            reason: The reason, for a counter that has reasons.
+            is_own: True if this process accepted the records.
+        """
         self.counts.add(metric, count, "" if reason is None else reason.value)
-        if source.is_own:
+        if is_own:
             self.own_losses += count
 
     def put_to_dead_letters(self, source: Source, header: Header, entry: Entry, verdict: Verdict) -> bool:
-        """Write a record to the dead letters. Return False if that failed; the record is then sent again later."""
+        """Write a record to the dead letters. Return False if that failed: then the record has to be sent again."""
         try:
             self._dead_letters.put(header, entry, reason=verdict.reason.value, message=verdict.message)
         except OutboxError as error:
@@ -125,9 +132,8 @@ class DestinationState:
                 self.signal.word,
                 error,
             )
-            self.schedule_retry(verdict)
             return False
-        self.count_loss(source, OUTBOX_DEAD, 1, verdict.reason)
+        self.count_loss(OUTBOX_DEAD, 1, verdict.reason, is_own=source.is_own)
         logger.error("A %s became a dead letter (%s): %s", self.signal.word, verdict.reason.value, verdict.message)
         return True
 

@@ -54,18 +54,20 @@ class Orphan:
         """The number of records that are not acknowledged yet."""
         return self.reader.waiting(self._last_sequence)
 
-    def drain(self, sender: Sender, after_each: Callable[[], object]) -> bool:
+    def drain(self, sender: Sender, after_each: Callable[[], object], *, is_own: bool = False) -> bool:
         """Send batch after batch, until the server accepts no more or the folder is empty; an empty folder is deleted.
 
         Args:
             sender: The sender.
             after_each: Called after each batch. The worker sends the records of its own process there, so that a large
                 orphan does not delay them.
+            is_own: True if this process accepted the records, and gave the folder up.
 
         Returns:
             True if this process is done with the folder: it was sent and deleted, or it cannot be read or deleted, and was
             unlocked.
         """
+        self.reader.is_own = is_own
         try:
             while (outcome := sender.send_next(self.reader)) is Outcome.SENT:
                 after_each()

@@ -100,8 +100,7 @@ class Sender:
 
     def count_lost(self, count: int) -> None:
         """Count damaged records of this process that no source has. Only the sending thread may call it."""
-        self._state.own_losses += count
-        self.counts.add(OUTBOX_DAMAGED, count)
+        self._state.count_loss(OUTBOX_DAMAGED, count, is_own=True)
 
     def waiting_seconds(self) -> float:
         """Return the seconds until something may be sent; 0 if it may be sent now."""
@@ -138,7 +137,7 @@ class Sender:
         batch = source.read(max_bytes=self._state.batch_size.max_bytes, max_records=MAX_BATCH_RECORDS)
         damaged = source.take_damaged()
         if damaged:
-            self._state.count_loss(source, OUTBOX_DAMAGED, damaged)
+            self._state.count_loss(OUTBOX_DAMAGED, damaged, is_own=source.is_own)
             logger.error("Damage in the outbox was skipped: %s.", counted(damaged, f"damaged {self.signal.word}"))
         if batch is None:
             self._state.refusals.note_empty(source)
