@@ -12,9 +12,9 @@ attributes that the SDK would change, cut or drop. Then the SDK hands the record
 `OutboxLogRecordProcessor.append`, too.
 
 An `OutboxLogger` is a logger that the SDK made, with another class: so its provider knows it, and renews its resource after a fork. It
-reads these private fields of the SDK's logger: `_instrumentation_scope`, `_is_enabled`, `_log_record_limits`, `_logger_metrics`, `_resource`. In a release of the SDK
-that has others, loggers stay as they are. The loggers of a provider that `configure` made are `OutboxLogger` objects from the start. Of a provider
-that the program made, only heliograph's own logger becomes one (`OutboxLogRecordProcessor.prepare_logger`).
+reads private fields of the SDK's logger (`_PRIVATE`). In a release of the SDK that has others, loggers stay as they are. The loggers of a
+provider that `configure` made are `OutboxLogger` objects from the start. Of a provider that the program made, only heliograph's own logger
+becomes one (`OutboxLogRecordProcessor.prepare_logger`).
 
 Threads: any thread may emit, and so may a signal handler. The fields are set once.
 """

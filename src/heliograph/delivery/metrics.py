@@ -4,8 +4,9 @@ Every processor has its own counters (`OutboxCounters`). The metrics read them w
 addition, and works without any meter provider.
 
 Counters are written by the worker and by every thread that emits, and read by the thread of a metric reader: a lock guards
-them. A thread that holds another lock counts with `OutboxCounters.add_later`, which takes none. `OutboxMetrics` has a lock for its two lists, which change only when a processor begins, ends, or finds itself in a forked
-child. Both are `RLock`s, since a signal handler may emit, or shut a processor down, while its own thread holds one.
+them. A thread that holds another lock counts with `OutboxCounters.add_later`, which takes none. `OutboxMetrics` has a lock for its two lists,
+which change only when a processor begins, ends, or finds itself in a forked child. Both are `RLock`s, since a signal handler may emit, or shut
+a processor down, while its own thread holds one.
 """
 
 from __future__ import annotations
