@@ -422,7 +422,7 @@ def test_orphan_that_fails_does_not_affect_others(tmp_path: Path, monkeypatch: p
     unreadable, broken, waiting = sorted(make_orphan(tmp_path, uid) for uid in ("one", "two", "three"))
     drained: list[Path] = []
 
-    def drain_orphan(orphan: Orphan, *_: object) -> bool:
+    def drain_orphan(orphan: Orphan, *_: object, **__: object) -> bool:
         drained.append(orphan.folder)
         if orphan.folder == broken:
             raise RuntimeError("a defect")
