@@ -163,12 +163,13 @@ def move_spans_to_outbox(environ: Mapping[str, str], settings: Settings) -> None
     provider = find_provider(TelemetrySignal.TRACES)
     if settings.outbox is None or not isinstance(provider, CountingTracerProvider):
         return
-    former = provider.pipeline
-    if former is None or former.has_outbox:
-        return
-    selection = select(TelemetrySignal.TRACES, environ)
-    for signal, outbox in outbox_processors(environ, {TelemetrySignal.TRACES: selection}, settings).items():
-        provider.open(replace(build_pipeline(signal, selection, outbox=outbox), former=former))
+    with _set_up_lock:
+        former = provider.pipeline
+        if former is None or former.has_outbox:
+            return
+        selection = select(TelemetrySignal.TRACES, environ)
+        for signal, outbox in outbox_processors(environ, {TelemetrySignal.TRACES: selection}, settings).items():
+            provider.open(replace(build_pipeline(signal, selection, outbox=outbox), former=former))
 
 
 def problems_of_environment(environ: Mapping[str, str], *signals: TelemetrySignal) -> list[str]:
