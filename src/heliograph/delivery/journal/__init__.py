@@ -49,8 +49,8 @@ Operation, step by step
       next frame with a valid checksum. Its bytes are copied to ``damaged/``, and missing sequences are counted.
     - *Acknowledge*: replace the cursor, then delete the segments before the one with the next record.
     - *Rewind*: after a request failed, read again from the first record that is not acknowledged.
-    - *Give up*: if the outbox is full and its policy is `drop_oldest`, the thread that appends calls
-      `JournalReader.give_up_before`, so that the records are not counted as damaged, and then deletes the oldest segment.
+    - *Give up*: if the outbox is full and the oldest records make room for new ones, the thread that appends calls
+      `JournalReader.give_up_before`, so that they are not counted as damaged, and then deletes the oldest segment.
     - *Recover*: nothing is repaired at startup. Another process takes the lock of the orphan's folder, reads the cursor (0 if
       it is missing or damaged), opens the segment with the next sequence, reads and acknowledges as above, and deletes the
       folder when nothing is left. Reserved zeros, an unfinished frame and a file without a header are skipped.
