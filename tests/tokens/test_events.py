@@ -10,6 +10,7 @@ from heliograph import Event, SchemaError
 from heliograph.schema.registry import SchemaRegistry
 from heliograph.semconv import OWN_EVENTS
 from heliograph.tokens.events import TOKEN_EVENTS, TokenCreated, TokenEvent, credential_of
+from heliograph.values.privacy import PrivacyPolicy
 
 
 def test_names_on_the_wire() -> None:
@@ -27,6 +28,17 @@ def test_names_on_the_wire() -> None:
         "heliograph.token_revoked",
         "heliograph.token_rotated",
     ]
+
+
+def test_hosts_share_the_schemas_of_own_events() -> None:
+    """Each host has them with its own policy. To compile them again would take longer than all else of its start."""
+    first, second = (SchemaRegistry(namespace=name, policy=PrivacyPolicy(key=name)) for name in ("one", "two"))
+    for registry in (first, second):
+        registry.register_own(TOKEN_EVENTS)
+
+    for one, two in zip(first.own, second.own):
+        assert one.fields is two.fields
+        assert (one.policy, two.policy) == (first.policy, second.policy)
 
 
 @dataclass

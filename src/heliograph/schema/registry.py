@@ -8,6 +8,8 @@ replaced and not emptied, so that a look-up that has begun before does not add a
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -104,7 +106,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
     def register_own(self, event_classes: Iterable[type]) -> None:
         """Add heliograph's own events: they have readers, and are not among the classes of the program."""
         for event_class in event_classes:
-            schema = compile_schema(event_class, namespace=self.namespace, policy=self.policy)
+            schema = dataclasses.replace(_schema_of_own(event_class), policy=self.policy)
             reader = self._own[event_class] = EventReader(schema, specialize_schema)
             if self._on_add is not None:
                 self._on_add(reader)
@@ -207,6 +209,12 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             name = qualified_name(event_class)
             self._failures.log(name, "The class %s cannot be read, so its events are masked.", name, error=error)
             return EventReader(masked_schema(reader.schema))
+
+
+@functools.cache
+def _schema_of_own(event_class: type) -> EventSchema:
+    """Return the schema of one of heliograph's own events, for every host with its own policy: to compile it takes longest of its start."""
+    return compile_schema(event_class, namespace=SCOPE)
 
 
 def _warn_of_actor_attributes(schema: EventSchema) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import marshal
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 INDENT: Final = "    "
+MAX_CACHED_CODES: Final = 64
+"""The largest number of sources whose code is kept for an equal source."""
 
 
 class Code(NamedTuple):
@@ -83,8 +87,18 @@ class Source:
             known: The values that the source refers to by names of their own.
         """
         names = {**known, **self.constants}
-        exec(self.text(), names)  # noqa: S102 — see the docstring of the package
+        # Both the source and its code are made here: see the docstring of the package.
+        exec(marshal.loads(_compiled(self.text())), names)  # noqa: S102, S302
         return names
+
+
+@functools.lru_cache(maxsize=MAX_CACHED_CODES)
+def _compiled(text: str) -> bytes:
+    """Return the code of a source in the form of `marshal`: each host generates the functions of the same events of its own.
+
+    The code itself is not shared: the interpreter keeps in it what it has learned about the values that one function refers to.
+    """
+    return marshal.dumps(compile(text, "<string>", "exec"))
 
 
 def indented(lines: Sequence[str]) -> list[str]:
