@@ -1,4 +1,4 @@
-"""Assembles the parts that turn events and token operations into telemetry, from settings and providers."""
+"""Assemble the parts that turn events and token operations into telemetry, from settings and providers."""
 
 from __future__ import annotations
 

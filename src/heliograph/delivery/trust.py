@@ -1,4 +1,4 @@
-"""Judges the folders and files of the outbox, because somebody else may have prepared them.
+"""Check the folders and files of the outbox, because somebody else may have prepared them.
 
 The directory of an outbox may be shared: a volume that belongs to root and is writable by a group, or ``/var/tmp``. Whoever can
 write to it could place a link, to have another file read, overwritten or deleted, or a journal, to have it sent with our

@@ -1,4 +1,4 @@
-"""Calls the hook `track_event` of each plugin with each event. A plugin that fails does not affect the other plugins.
+"""Call the hook `track_event` of each plugin with each event. A plugin that fails does not affect the other plugins.
 
 A hook function may do its work at once, or return an async function or a coroutine for it. An event is dispatched in two steps:
 

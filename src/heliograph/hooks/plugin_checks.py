@@ -1,4 +1,4 @@
-"""Finds mistakes in a plugin that pluggy does not report, or reports without the fix."""
+"""Find mistakes in a plugin that pluggy does not report, or reports without the fix."""
 
 from __future__ import annotations
 

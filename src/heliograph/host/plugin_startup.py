@@ -1,4 +1,4 @@
-"""Starts a host's plugins: registers their event classes, and runs their startup hooks.
+"""Start a host's plugins: register their event classes, and run their startup hooks.
 
 Two steps, because most programs have no event loop when they make a host:
 

@@ -1,4 +1,4 @@
-"""Puts invalid events into the quarantine in a thread, so that a program that tracks one does not wait for a transaction of SQLite.
+"""Put invalid events into the quarantine in a thread, so that a program that tracks one does not wait for a transaction of SQLite.
 
 `QuarantineQueue.put` appends the event to a file of this process (`heliograph.quarantine.spool`), and returns. From then on, the event
 survives the death of the process. (A power cut may lose the newest, which are not in the quarantine yet.) The thread

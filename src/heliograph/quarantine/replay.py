@@ -1,4 +1,4 @@
-"""Prepares an event from the quarantine for being emitted, after its class was fixed."""
+"""Prepare an event from the quarantine for being emitted, after its class was fixed."""
 
 from __future__ import annotations
 

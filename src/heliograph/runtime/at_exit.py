@@ -1,4 +1,4 @@
-"""Calls a function when the interpreter exits, with a time limit.
+"""Call a function when the interpreter exits, with a time limit.
 
 Three threads of control meet here:
 

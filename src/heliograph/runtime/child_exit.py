@@ -1,4 +1,4 @@
-"""Calls a function at the end of a child process that ends by `os._exit`, and so calls no `atexit` function.
+"""Call a function at the end of a child process that ends by `os._exit`, and so calls no `atexit` function.
 
 The children of `multiprocessing` (`Process`, `Pool`, and those of `concurrent.futures.ProcessPoolExecutor`) end this way. Each
 runs the finalizers of ``multiprocessing.util`` before. Celery's prefork workers do not; they send a signal of Celery's.

@@ -1,4 +1,4 @@
-"""Keeps time limits, also for code that cannot be interrupted and ignores the time limit that it is given."""
+"""Keep time limits, also for code that cannot be interrupted and ignores the time limit that it is given."""
 
 from __future__ import annotations
 

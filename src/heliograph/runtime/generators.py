@@ -1,4 +1,4 @@
-"""Finds the generator that code runs in, so that the generator's consumer does not get the actor of a block inside of it.
+"""Find the generator that code runs in, so that the generator's consumer does not get the actor of a block inside of it.
 
 A generator has no context of its own: what it sets in a ``with acting_as(…)``, its consumer would see at each ``yield``. So the block notes the
 generator that it is in (`generator_around`), and applies only while that generator runs (`is_running`).

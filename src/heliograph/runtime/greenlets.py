@@ -1,4 +1,4 @@
-"""Starts and awaits threads in programs whose threads are greenlets: gevent or eventlet has replaced the functions of `threading`.
+"""Start and await threads in programs whose threads are greenlets: gevent or eventlet has replaced the functions of `threading`.
 
 Neither library is imported here. Each call looks again, because a program may replace the functions at any time: a gunicorn worker
 of the class ``gevent`` does so after a program was loaded with ``--preload``.

@@ -1,4 +1,4 @@
-"""Makes functions keep the context in which they were made, whichever thread runs them."""
+"""Make functions keep the context in which they were made, whichever thread runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does work once, although sync and async callers ask for it from several threads.
+"""Do work once, although sync and async callers ask for it from several threads.
 
 `Host` runs its startup hooks this way: before the first event or token, in whichever thread or event loop needs them first.
 

@@ -1,4 +1,4 @@
-"""Decides if somebody else may have prepared a file or a folder, in a directory that several users can write to."""
+"""Decide if somebody else may have prepared a file or a folder, in a directory that several users can write to."""
 
 from __future__ import annotations
 

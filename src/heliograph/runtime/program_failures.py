@@ -1,4 +1,4 @@
-"""Passes failures of the program's code from the modules that catch them to the metrics that count them.
+"""Pass failures of the program's code from the modules that catch them to the metrics that count them.
 
 Modules that call code of the program know nothing of metrics, such as `heliograph.ambient_actor`. They report its failures here, and
 the metrics listen.

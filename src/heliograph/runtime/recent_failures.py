@@ -1,4 +1,4 @@
-"""Keeps the last failures of this process for people who look for a problem: time, level, class, and the message without its values.
+"""Keep the last failures of this process for people who look for a problem: time, level, class, and the message without its values.
 
 The values in a message and the text of an exception may quote a program, a user or a server, so neither is kept.
 

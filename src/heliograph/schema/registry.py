@@ -1,4 +1,4 @@
-"""Keeps the schemas of a host's event classes, and the readers of their events.
+"""Keep the schemas of a host's event classes, and the readers of their events.
 
 One thread at a time registers classes, usually while a host starts. Any thread may look up a class at any time. Each step on a dict is
 atomic; two threads that look up the same unregistered subclass for the first time may both create a reader, and `dict.setdefault` makes

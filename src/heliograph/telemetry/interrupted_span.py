@@ -1,4 +1,4 @@
-"""Detects that a signal handler has interrupted a method of a span, so that the handler calls no other method of it.
+"""Detect that a signal handler has interrupted a method of a span, so that the handler calls no other method of it.
 
 The SDK's methods of a span take its lock, which is not reentrant: an event of the handler would wait for ever for the code that the signal
 has interrupted.

@@ -1,4 +1,4 @@
-"""Finds the processors that a logger of the SDK hands its records to."""
+"""Find the processors that a logger of the SDK hands its records to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds OpenTelemetry's bridge from events to span events, so that no event is in a span twice.
+"""Find OpenTelemetry's bridge from events to span events, so that no event is in a span twice.
 
 The bridge is a processor of log records: it adds each event (a log record with an event name) to the current span, as a span event.
 Specification: logs SDK, "Event to span event bridge" (in development).

@@ -1,4 +1,4 @@
-"""Creates and verifies API tokens with the token handlers that plugins provide, and records each operation.
+"""Create and verify API tokens with the token handlers that plugins provide, and record each operation.
 
 The functions of this package manage the tokens that a host keeps in a database; `heliograph.tokens.stored` has their design.
 """

@@ -1,4 +1,4 @@
-"""Makes the events in the life of tokens, and lets the host track them.
+"""Make the events in the life of tokens, and let the host track them.
 
 The functions that create, revoke or rotate a token return when the event is tracked, as for any other event. A verification does not wait:
 its events are passed to the host, which tracks them later, off the path of the request. They keep the context of the verification, and

@@ -1,4 +1,4 @@
-"""Limits the number of events in a minute, and counts those beyond the limit."""
+"""Limit the number of events in a minute, and count those beyond the limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creates and verifies signed tokens, which need no storage, and are interchangeable with Datasette's."""
+"""Create and verify signed tokens, which need no storage, and are interchangeable with Datasette's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records each creation and each verification of a token as a span, and its duration as a metric.
+"""Record each creation and each verification of a token as a span, and its duration as a metric.
 
 No token and no usable part of one is ever recorded. The message and the traceback of an exception may quote a token, so they are
 recorded nowhere: not in the span, and not in a log line about a provider that failed.

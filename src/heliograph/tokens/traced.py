@@ -1,4 +1,4 @@
-"""Records the operations of token handlers: a proxy for hosts that call the handlers, and a function for a new token."""
+"""Record the operations of token handlers: a proxy for hosts that call the handlers, and a function for a new token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records one verdict for each verification of a token, however many handlers are asked.
+"""Record one verdict for each verification of a token, however many handlers are asked.
 
 A host asks its handlers in turn until one accepts or rejects the token. `None` means "not mine", so the answer of a single handler
 cannot say how many requests had no good token. A `Verification` is shared by the proxies of all handlers that the host got from one

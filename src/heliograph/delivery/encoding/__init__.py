@@ -1,4 +1,4 @@
-"""Encodes log records and spans as OTLP bytes: pure functions that accept any value.
+"""Encode log records and spans as OTLP bytes: pure functions that accept any value.
 
 The bytes are exactly those of OpenTelemetry's own encoder (`opentelemetry.exporter.otlp.proto.common`), wherever that encoder
 does not fail. The tests compare the two, and `benchmarks/encode.py` measures them side by side.

@@ -1,4 +1,4 @@
-"""Encodes any Python value as OTLP's `AnyValue` message.
+"""Encode any Python value as OTLP's `AnyValue` message.
 
 Scalars of an exact built-in class take the fast path: one lookup in `SCALAR_ENCODERS`, one call. Everything else goes through
 a `ValueEncoder`, which limits depth and size, finds cycles, and survives whatever fails while a value is read.

@@ -1,4 +1,4 @@
-"""Encodes attributes as fields of messages, with a fast path for log records, spans, span events and links.
+"""Encode attributes as fields of messages, with a fast path for log records, spans, span events and links.
 
 What comes again and again is remembered: whole attributes (`heliograph.delivery.encoding.key_values`), or the bytes before their values
 (`heliograph.delivery.encoding.headers`).

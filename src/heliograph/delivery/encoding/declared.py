@@ -1,4 +1,4 @@
-"""Encodes attributes whose names are known before their values, such as the fields of an event class.
+"""Encode attributes whose names are known before their values, such as the fields of an event class.
 
 `heliograph.schema.read.generated.key_values` writes code that uses them. The bytes are those of `put_attributes`.
 """

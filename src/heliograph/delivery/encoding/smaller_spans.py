@@ -1,4 +1,4 @@
-"""Makes encoded spans that are too large for a server smaller, by removing their largest events.
+"""Make encoded spans that are too large for a server smaller, by removing their largest events.
 
 A gRPC server accepts messages up to a limit, 4 MiB by default. A span that is larger would never arrive; without a few of its events it
 does. The number of removed events is added to `dropped_events_count`, so that people who look at the span can see it.

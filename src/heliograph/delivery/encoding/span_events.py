@@ -1,4 +1,4 @@
-"""Adds span events whose attributes were already encoded for the log record.
+"""Add span events whose attributes were already encoded for the log record.
 
 The log record and the span event of an event have the same attributes. They are encoded once: the span event keeps the bytes, and
 `heliograph.delivery.encoding.spans` writes them when the span ends. The SDK's copy of the attributes, which takes longer than their

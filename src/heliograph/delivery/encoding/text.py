@@ -1,4 +1,4 @@
-"""Encodes fields of text: any value, as UTF-8."""
+"""Encode fields of text: any value, as UTF-8."""
 
 from __future__ import annotations
 

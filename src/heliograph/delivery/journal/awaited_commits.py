@@ -1,4 +1,4 @@
-"""Lets event loops await commits: one thread waits for all of them, so that no loop is blocked.
+"""Let event loops await commits: one thread waits for all of them, so that no loop is blocked.
 
 The thread, ``heliograph-commit``, is started by the first commit that is awaited, and ends with the journal. It collects all commits that
 were begun by then, and waits for the newest as any other thread does (`GroupCommit.wait`), so it shares its sync with them. Then it calls

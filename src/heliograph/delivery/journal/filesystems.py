@@ -1,4 +1,4 @@
-"""Finds the file system of a directory, and decides if space that is reserved on it can always be written.
+"""Find the file system of a directory, and decide if space that is reserved on it can always be written.
 
 The mounts are read from ``/proc`` (Linux). On other systems the file system is unknown, and nothing is promised.
 """

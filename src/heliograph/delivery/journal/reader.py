@@ -1,4 +1,4 @@
-"""Reads the journal of one folder, whatever happened to its files.
+"""Read the journal of one folder, whatever happened to its files.
 
 A `JournalReader` belongs to one thread: the worker of the process that writes the journal, or the thread that owns an orphan.
 Two things happen on other threads meanwhile:

@@ -1,4 +1,4 @@
-"""Reads a segment that somebody else has deleted, moved or shortened, through the file that its writer has open.
+"""Read a segment that somebody else has deleted, moved or shortened, through the file that its writer has open.
 
 A directory that is deleted, renamed or unmounted takes the names of its files away. What was written to a file stays readable for
 as long as it is open.

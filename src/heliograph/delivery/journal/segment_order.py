@@ -1,4 +1,4 @@
-"""Finds the order of the segments of a folder by their content, and the newest record in it.
+"""Find the order of the segments of a folder by their content, and the newest record in it.
 
 A segment is named by the sequence of its first record. But people copy, restore and rename files. So for a folder whose process has
 ended, the names are compared with the content.

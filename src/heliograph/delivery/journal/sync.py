@@ -1,4 +1,4 @@
-"""Writes files and names to the disk itself, while other threads run.
+"""Write files and names to the disk itself, while other threads run.
 
 A call of `mmap.flush` (``msync``) holds the GIL for as long as the disk works, so every thread and every event loop waits. The
 calls here release it. Do they cover what was written through a memory map?

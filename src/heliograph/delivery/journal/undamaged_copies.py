@@ -1,4 +1,4 @@
-"""Finds copies of damaged headers and of damaged definitions of scopes.
+"""Find copies of damaged headers and of damaged definitions of scopes.
 
 A segment has its header twice, and defines each scope again in every 64 KiB that use it. All segments of a folder have the same
 header, and since version 2 of the format the number of a scope means the same in all of them. So for almost everything that is

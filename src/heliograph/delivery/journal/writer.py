@@ -1,4 +1,4 @@
-"""Appends records to the journal of one folder.
+"""Append records to the journal of one folder.
 
 Any thread may call `JournalWriter.append`, and so may a signal handler, in the middle of an `append` of its own thread.
 `_lock` guards the current segment, the full ones that are not synced yet, the scopes, the next segment's size and `last_sequence`. It

@@ -1,4 +1,4 @@
-"""Gives up the folder of a running process, after somebody else has deleted, moved or changed it.
+"""Give up the folder of a running process, after somebody else has deleted, moved or changed it.
 
 If another process can still adopt the folder, it is an orphan from now on, and its records are sent as such. If not, the records of
 its older segments are lost.

@@ -1,4 +1,4 @@
-"""Puts dead letters back into the outbox, to be sent again."""
+"""Put dead letters back into the outbox, to be sent again."""
 
 from __future__ import annotations
 

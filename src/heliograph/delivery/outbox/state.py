@@ -1,4 +1,4 @@
-"""Reads the state of an outbox for people: records that wait, folders that cannot be read, dead letters, and damaged bytes.
+"""Read the state of an outbox for people: records that wait, folders that cannot be read, dead letters, and damaged bytes.
 
 Reading changes nothing.
 

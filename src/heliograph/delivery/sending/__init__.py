@@ -1,4 +1,4 @@
-"""Sends the records of journals to a server, and decides what becomes of each record.
+"""Send the records of journals to a server, and decide what becomes of each record.
 
 One thread sends: the worker of a processor, or the command line. It reads a batch of a journal, sends it as a request, and acts on the
 server's response, until each record of the batch is acknowledged, is a dead letter, or waits for a later attempt. A journal of this process

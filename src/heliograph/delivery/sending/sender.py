@@ -1,4 +1,4 @@
-"""Sends the records of journals to a server, in order, and acknowledges what the server accepted.
+"""Send the records of journals to a server, in order, and acknowledge what the server accepted.
 
 `Sender.send_next(source)` sends one batch of one source (a journal on disk or in memory):
 

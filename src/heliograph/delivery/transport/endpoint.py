@@ -1,4 +1,4 @@
-"""Checks and completes the addresses in the settings: endpoint URLs, gRPC targets and proxy URLs. Pure functions, no I/O.
+"""Check and complete the addresses in the settings: endpoint URLs, gRPC targets and proxy URLs. Pure functions, no I/O.
 
 An error describes the problem without the value, because a URL may contain a password or a key.
 """

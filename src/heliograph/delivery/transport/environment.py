@@ -1,4 +1,4 @@
-"""Reads the destination of requests from the standard ``OTEL_EXPORTER_OTLP_*`` environment variables, for the outbox and `heliograph doctor`.
+"""Read the destination of requests from the standard ``OTEL_EXPORTER_OTLP_*`` environment variables, for the outbox and `heliograph doctor`.
 
 Sources: OpenTelemetry specification, OTLP exporter configuration and endpoint URLs; environment variable specification
 (a timeout is in milliseconds, and 0 means no limit).

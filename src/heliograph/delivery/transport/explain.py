@@ -1,4 +1,4 @@
-"""Explains common mistakes in an endpoint to people, from its URL or from the server's response. Pure functions, no I/O.
+"""Explain common mistakes in an endpoint to people, from its URL or from the server's response. Pure functions, no I/O.
 
 `verdict` has the explanation of a failed request, and `heliograph doctor` shows it with a finding.
 """

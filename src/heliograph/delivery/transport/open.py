@@ -1,4 +1,4 @@
-"""Opens the transport of a destination's protocol."""
+"""Open the transport of a destination's protocol."""
 
 from __future__ import annotations
 

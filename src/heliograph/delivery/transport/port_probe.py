@@ -1,4 +1,4 @@
-"""Finds the protocol of a port, after a failure that another protocol may explain. No telemetry and no credentials are sent."""
+"""Find the protocol of a port, after a failure that another protocol may explain. No telemetry and no credentials are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the messages in a server's response: its partial success, its text for people, and the delay that it asks for.
+"""Read the messages in a server's response: its partial success, its text for people, and the delay that it asks for.
 
 The messages are few and small, and are read by hand (see `heliograph.delivery.protobuf`). The reading is strict about the wire
 format, so that a login page or a plain "ok" is not taken for a response of OTLP, and tolerant about texts and unknown fields.

@@ -1,4 +1,4 @@
-"""Lists the fields of a class that can be the type of a field: their names, their annotations, and if they are required."""
+"""List the fields of a class that can be the type of a field: their names, their annotations, and if they are required."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declares the fields of Datasette's core events, whose classes declare nothing themselves.
+"""Declare the fields of Datasette's core events, whose classes declare nothing themselves.
 
 Their fields are declared plain one by one, so that they are exported even if the setting ``privacy_default`` drops fields
 that declare nothing. SQL may contain private values, and is therefore opt-in. Primary keys are exported, because "which row?" is

@@ -1,4 +1,4 @@
-"""Writes an entry of the catalogue as plain text, for a terminal. The code that prints it escapes control characters."""
+"""Write an entry of the catalogue as plain text, for a terminal. The code that prints it escapes control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the values that one JSON Schema accepts and another one rejects.
+"""Find the values that one JSON Schema accepts and another one rejects.
 
 The *writer* is the schema that values were written with, the *reader* the schema that they are checked against. For the
 mode ``backward`` the writer is the old schema, for ``forward`` the new one.

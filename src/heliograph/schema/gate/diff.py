@@ -1,4 +1,4 @@
-"""Compares two locks, and reports the effect of each change on the people and programs that rely on the events.
+"""Compare two locks, and report the effect of each change on the people and programs that rely on the events.
 
 Each kind of change has one *effect*: whom it breaks, the modes in which it is incompatible, and the part of the version
 number that should be raised. The effects are the constants below; the functions only decide which one applies.

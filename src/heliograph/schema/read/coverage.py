@@ -1,4 +1,4 @@
-"""Records the declared events and attributes that were seen in this process."""
+"""Record the declared events and attributes that were seen in this process."""
 
 from __future__ import annotations
 

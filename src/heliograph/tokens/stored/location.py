@@ -1,4 +1,4 @@
-"""Decides if a database can keep the tokens of a host, or the tokens that a command works on."""
+"""Decide if a database can keep the tokens of a host, or the tokens that a command works on."""
 
 from __future__ import annotations
 

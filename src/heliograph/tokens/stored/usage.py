@@ -1,4 +1,4 @@
-"""Collects the last use of each token in memory, until the handler writes them to the database."""
+"""Collect the last use of each token in memory, until the handler writes them to the database."""
 
 from __future__ import annotations
 

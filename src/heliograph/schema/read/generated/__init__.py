@@ -1,4 +1,4 @@
-"""Generates the function that turns the events of one class into attributes.
+"""Generate the function that turns the events of one class into attributes.
 
 The function reads every tracked event. It is faster than a loop over the fields, because the source knows the class that each value
 should have. It tests each value for the *common case*, which is a value of exactly the declared class, within its bounds, and adds its
