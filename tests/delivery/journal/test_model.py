@@ -9,6 +9,7 @@ acknowledged.
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,11 +17,18 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from delivery.journal.journals import HEADER, SCOPE_A, SCOPE_B, SMALL, read_all
 from heliograph.delivery.journal.cursor import read_cursor
-from heliograph.delivery.journal.frames import RECORD, Scope, dump_frame
+from heliograph.delivery.journal.frames import LENGTH_BYTES, RECORD, Scope, dump_frame
 from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.segment_order import last_sequence
@@ -49,14 +57,14 @@ class JournalMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp())
         self.folders = 0
         self.forks = 0
-        self.begin()
 
-    def begin(self) -> None:
-        """A new process with a folder of its own."""
+    @initialize(mapped=st.booleans())
+    def begin(self, mapped: bool) -> None:
+        """A new process with a folder of its own. It writes through a memory map, or by system calls."""
         self.folders += 1
         self.folder = self.root / str(self.folders)
         self.folder.mkdir()
-        self.writer: JournalWriter | None = JournalWriter(self.folder, HEADER, segment_bytes=SMALL)
+        self.writer: JournalWriter | None = JournalWriter(self.folder, HEADER, segment_bytes=SMALL, mapped=mapped)
         self.reader = JournalReader(self.folder, is_live=True, on_dropped=self.count)
         self.appended: list[tuple[Scope, bytes]] = []
         self.acknowledged = 0
@@ -117,7 +125,7 @@ class JournalMachine(RuleBasedStateMachine):
         segment: Any = writer._segment
         if is_appending and segment is not None and segment.room > 200:
             _, rest = dump_frame(len(self.appended) + 1, RECORD, 0, b"unfinished")
-            segment._map[segment._position + 4 : segment._position + 4 + len(rest)] = rest
+            os.pwrite(segment.descriptor, rest, segment._position + LENGTH_BYTES)
         writer.abandon()  # closes the files of this very process, without changing them
         self.reopen_as_orphan()
 
@@ -208,8 +216,8 @@ class JournalMachine(RuleBasedStateMachine):
         assert last_sequence(self.folder) == len(self.appended)
 
     @precondition(lambda self: not self.writer)
-    @rule()
-    def drain_and_begin_anew(self) -> None:
+    @rule(mapped=st.booleans())
+    def drain_and_begin_anew(self, mapped: bool) -> None:
         """All that waits comes; then the folder is deleted, and a new process begins."""
         self.rewind()
         waiting_from = max(self.next, self.kept_from)
@@ -220,7 +228,7 @@ class JournalMachine(RuleBasedStateMachine):
         assert found == self.appended[waiting_from - 1 :]
         self.reader.close()
         shutil.rmtree(self.folder)
-        self.begin()
+        self.begin(mapped=mapped)
 
     @rule()
     def look(self) -> None:
