@@ -10,6 +10,7 @@ from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor, Readable
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event as SpanEvent
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -22,6 +23,8 @@ from heliograph.runtime.deferred_waits import open_waits
 Attributes: TypeAlias = dict[str, Any]
 
 SECRET = "a secret of the tests"
+RESOURCE = Resource.create()
+"""The resource of all providers: to detect it takes longer than to create them."""
 
 
 class Telemetry:
@@ -33,11 +36,11 @@ class Telemetry:
             InMemoryLogRecordExporter(),
             InMemoryMetricReader(),
         )
-        self.tracer_provider = TracerProvider(shutdown_on_exit=False)
+        self.tracer_provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))
-        self.logger_provider = LoggerProvider(shutdown_on_exit=False)
+        self.logger_provider = LoggerProvider(RESOURCE, shutdown_on_exit=False)
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
-        self.meter_provider = MeterProvider([self._reader], shutdown_on_exit=False)
+        self.meter_provider = MeterProvider([self._reader], RESOURCE, shutdown_on_exit=False)
 
     @property
     def providers(self) -> dict[str, Any]:
