@@ -14,6 +14,7 @@ import forked
 from cli.lunch import LUNCH
 from heliograph.cli import datasette_source
 from heliograph.cli.event_classes import load_registry
+from heliograph.settings import FIELDS, read_settings, variable_name
 from processes import clean_environment
 
 
@@ -162,6 +163,61 @@ def test_options_without_datasette_are_refused(folder: Path) -> None:
     assert "--plugins-dir and --config are options of the source `datasette`" in printed
 
 
+@pytest.mark.parametrize("setting", datasette_source.PATH_SETTINGS)
+def test_every_path_of_the_configuration_is_absolute(folder: Path, setting: str) -> None:
+    """A path of a home directory that does not exist, an empty path and a database in memory stay as they are."""
+    file = folder / "datasette.json"
+    for path, expected in {
+        "x.db": str(folder / "x.db"),
+        "~no-such-user/x.db": "~no-such-user/x.db",
+        "": "",
+        ":memory:": ":memory:",
+    }.items():
+        file.write_text(json.dumps({"plugins": {"heliograph": {setting: path}}}))
+        assert datasette_source.read_config(file)["plugins"]["heliograph"] == {setting: expected}
+
+
+NOT_IN_THE_ENVIRONMENT = {"token_database": "no token is used, so it is in memory: see the test of it below"}
+"""Settings with a path whose variables have another value while Datasette starts, and the reason."""
+
+
+@pytest.mark.parametrize(
+    "setting", [each for each in datasette_source.PATH_SETTINGS if each not in NOT_IN_THE_ENVIRONMENT]
+)
+def test_every_path_of_the_environment_is_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    """Afterwards the variable is as before."""
+    variable = variable_name(setting)
+    monkeypatch.setenv(variable, "x.db")
+
+    with datasette_source._temporary_working_directory():
+        assert os.environ[variable] == str(folder / "x.db")
+
+    assert os.environ[variable] == "x.db"
+
+
+def test_settings_with_a_path_are_found() -> None:
+    """They are those that have a path for a value."""
+    with_paths = {name for name in FIELDS if isinstance(value_for("x.db", name), Path)}
+
+    assert set(datasette_source.PATH_SETTINGS) == with_paths
+
+
+def value_for(text: str, setting: str) -> object:
+    values, _ = read_settings({variable_name(setting): text})
+    return values.get(setting)
+
+
+def test_file_of_recent_events_may_be_relative(folder: Path) -> None:
+    """The Datasette that is started for the command finds it in the current folder."""
+    settings = {"recent_events": "events/recent.db"}
+    (folder / "events").mkdir()
+    (folder / "datasette.yaml").write_text(json.dumps({"plugins": {"heliograph": settings}}))
+
+    status, printed = lock(folder, "-c", "datasette.yaml", "datasette")
+
+    assert status == 0, printed
+
+
 def test_paths_in_the_environment_are_absolute_while_datasette_starts(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +227,8 @@ def test_paths_in_the_environment_are_absolute_while_datasette_starts(
         "HELIOGRAPH_QUARANTINE": str(folder / "quarantine.db"),
         "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": "ca.pem",
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": "",
+        "OTEL_CONFIG_FILE": "otel.yaml",
+        "CURL_CA_BUNDLE": "~/ca.pem",
         "OTEL_SERVICE_NAME": "shop",
     }
     for name, value in before.items():
@@ -184,6 +242,8 @@ def test_paths_in_the_environment_are_absolute_while_datasette_starts(
         **before,
         "HELIOGRAPH_OUTBOX": str(folder / "box"),
         "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE": str(folder / "ca.pem"),
+        "OTEL_CONFIG_FILE": str(folder / "otel.yaml"),
+        "CURL_CA_BUNDLE": str(Path("~/ca.pem").expanduser()),
     }
     assert {name: os.environ[name] for name in before} == before
     assert Path.cwd() == folder

@@ -39,7 +39,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["quarantine", *map(str, arguments)])
 
 
-def replay(folder: Path, endpoint: str, source: str, *arguments: str) -> tuple[int, str]:
+def replay(folder: Path, endpoint: str, source: str, *arguments: str, **variables: str) -> tuple[int, str]:
     """Run the command in a process of its own, because it sets global providers. `source` is the module `shop`."""
     (folder / "shop.py").write_text("from __future__ import annotations\n" + textwrap.dedent(source))
     command = [sys.executable, "-m", "heliograph", "quarantine", "replay", "--file", "aside.db", *arguments]
@@ -47,7 +47,10 @@ def replay(folder: Path, endpoint: str, source: str, *arguments: str) -> tuple[i
         command,
         cwd=folder,
         env=clean_environment(
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="3000", NO_PROXY="127.0.0.1"
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            HELIOGRAPH_FLUSH_TIMEOUT_MILLIS="3000",
+            NO_PROXY="127.0.0.1",
+            **variables,
         ),
     )
     return ended.returncode, ended.stdout + ended.stderr
@@ -242,6 +245,19 @@ def test_replay_of_some_events(quarantine: Quarantine, tmp_path: Path) -> None:
         assert sorted(log.attributes["log.record.uid"] for log in receiver.logs()) == ["1", "3"]
     assert (status, "2 replayed, 0 still in the quarantine." in output) == (0, True), output
     assert [each.id for each in quarantine.find()] == [2]
+
+
+@pytest.mark.parametrize("database", [{}, {"HELIOGRAPH_TOKEN_DATABASE": "tokens.db"}])
+def test_replay_needs_no_tokens(quarantine: Quarantine, tmp_path: Path, database: dict[str, str]) -> None:
+    """The tokens may be in the internal database of a Datasette. No file is created for them."""
+    quarantine.put(ORDER)
+    with Receiver() as receiver:
+        status, output = replay(
+            tmp_path, receiver.endpoint, FIXED, "shop:OrderEvent", HELIOGRAPH_TOKEN_HANDLERS="database", **database
+        )
+
+    assert status == 0, output
+    assert list(tmp_path.glob("tokens.db*")) == []
 
 
 def test_replay_of_an_event_of_a_datasette(quarantine: Quarantine, tmp_path: Path) -> None:

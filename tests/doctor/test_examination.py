@@ -149,6 +149,25 @@ def test_settings_that_cannot_be_used() -> None:
     assert found == {"settings": "H001", **everywhere("H030")}
 
 
+def test_other_settings_than_the_wrong_one_have_an_effect(tmp_path: Path) -> None:
+    """The outbox asks for export, so that the plugin of Datasette is not dormant, and the namespace is shown."""
+    environ = {
+        "HELIOGRAPH_OUTBOX": str(tmp_path),
+        "HELIOGRAPH_NAMESPACE": "shop",
+        "HELIOGRAPH_TOKEN_TTL": "0",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+    }
+    report = examine(environ)
+
+    assert [each.detail for each in report.findings if each.kind.id == "H001"] == [
+        "HELIOGRAPH_TOKEN_TTL: '0' must be a whole number above 0, and 2147483647 at most"
+    ]
+    lines = list(report.lines())
+    assert "  HELIOGRAPH_NAMESPACE = shop (environment)" in lines
+    assert f"  HELIOGRAPH_OUTBOX = {tmp_path} (environment)" in lines
+    assert "  HELIOGRAPH_TOKEN_TTL = 0 (environment, not usable)" in lines
+
+
 def test_datasette_that_nothing_asks_to_export() -> None:
     """The default endpoint is not used there."""
     report = examine({}, datasette=DatasetteStart())

@@ -31,6 +31,7 @@ def report(*found: Finding, tests: tuple[Test, ...] = ()) -> Report:
         versions={"python": "3.11"},
         settings=[
             ShownSetting(name="HELIOGRAPH_NAMESPACE", value="shop", source="environment"),
+            ShownSetting(name="HELIOGRAPH_TOKEN_TTL", value="0", source="environment", usable=False),
             ShownSetting(name="HELIOGRAPH_OUTBOX", value="none", source="default"),
         ],
         variables=[],
@@ -50,7 +51,10 @@ def test_lines_for_people() -> None:
     """Each finding has its id, its detail and its fix. Credentials are not shown."""
     lines = "\n".join(report(REFUSED, NOTE, tests=(Test(target=TARGET, finding=REFUSED),)).lines())
 
-    assert "  HELIOGRAPH_NAMESPACE = shop (environment)\n  1 settings of heliograph have their defaults\n" in lines
+    assert (
+        "  HELIOGRAPH_NAMESPACE = shop (environment)\n  HELIOGRAPH_TOKEN_TTL = 0 (environment, not usable)\n"
+        "  1 settings of heliograph have their defaults\n"
+    ) in lines
     assert (
         "  logs     http://backend/v1/logs (http/protobuf, from default, headers authorization, proxy http://proxy:8080): "
         "NOT ACCEPTED, H031\n"

@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from heliograph.integrations.datasette.supported_version import is_supported, problem_of
-from heliograph.settings import variable_name
+from heliograph.settings import FIELDS, variable_name
+from heliograph.settings.parsers import parse_path
+from heliograph.telemetry.missing_providers import CONFIG_FILE
 from heliograph.tokens.stored import location
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-_PATH_VARIABLES: Final = re.compile(
-    r"HELIOGRAPH_(OUTBOX|QUARANTINE)|OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|SSL_CERT_FILE|REQUESTS_CA_BUNDLE"
-)
-"""The environment variables whose value is the path of a file or folder that telemetry uses."""
+PATH_SETTINGS: Final = tuple(name for name, field in FIELDS.items() if field.metadata["parse"] is parse_path)
+"""The settings of heliograph whose value is a path."""
 
 _TOKEN_DATABASE: Final = variable_name("token_database")
 
-_PATH_SETTINGS: Final = ("outbox", "quarantine", "token_database")
-"""The settings of heliograph whose value is a path."""
+_OTHER_PATHS: Final = re.compile(
+    rf"OTEL_EXPORTER_OTLP_(\w+_)?(CERTIFICATE|CLIENT_KEY)|{CONFIG_FILE}|SSL_CERT_FILE|(REQUESTS|CURL)_CA_BUNDLE"
+)
+"""The variables of others whose value is the path of a file or folder that telemetry uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +142,21 @@ def read_config(path: Path) -> dict[str, Any]:
     plugins = config.get("plugins")
     ours = plugins.get("heliograph") if isinstance(plugins, dict) else None
     if isinstance(ours, dict):
-        for setting in _PATH_SETTINGS:
-            if isinstance(ours.get(setting), str) and ours[setting] != location.MEMORY:
-                ours[setting] = str(Path(ours[setting]).expanduser().absolute())
+        for setting in PATH_SETTINGS:
+            # An empty path is reported when heliograph reads its configuration.
+            if isinstance(ours.get(setting), str) and ours[setting]:
+                ours[setting] = _absolute(ours[setting])
     return config
+
+
+def _absolute(path: str) -> str:
+    """Return the absolute path. A database in memory has none, and the path of a home directory that does not exist is reported later."""
+    if path == location.MEMORY:
+        return path
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError:
+        return path
 
 
 def _with_absolute_files(value: Any) -> Any:
@@ -166,10 +179,12 @@ def _temporary_working_directory() -> Iterator[None]:
     memory: no token is used here, and Datasette's internal database, where they may be, is a temporary one.
     """
     before = Path.cwd()
-    paths = {name: value for name, value in os.environ.items() if value and _PATH_VARIABLES.fullmatch(name)}
+    ours = set(map(variable_name, PATH_SETTINGS))
+    is_path = {name for name in os.environ if name in ours or _OTHER_PATHS.fullmatch(name)}
+    paths = {name: os.environ[name] for name in is_path if os.environ[name]}
     with tempfile.TemporaryDirectory(prefix="heliograph-", ignore_cleanup_errors=True) as directory:
         token_database = os.environ.get(_TOKEN_DATABASE)
-        os.environ.update((name, str(before / Path(value).expanduser())) for name, value in paths.items())
+        os.environ.update((name, _absolute(value)) for name, value in paths.items())
         os.environ[_TOKEN_DATABASE] = location.MEMORY
         os.chdir(directory)
         try:

@@ -6,6 +6,7 @@ import collections
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final, TypeVar
@@ -21,7 +22,7 @@ from heliograph.errors import NotReplayable
 from heliograph.host import Host
 from heliograph.quarantine.store import Quarantine, Quarantined
 from heliograph.schema.read.validation import ViolationKind
-from heliograph.settings import Settings
+from heliograph.settings import SIGNED, Settings
 from heliograph.values.text import counted, display
 
 BATCH: Final = 500
@@ -106,7 +107,8 @@ def replay(
     loaded = load_sources(sources, datasette)
     # This comes before providers are set, because it may take long to shut them down if a backend does not answer.
     loaded.check()
-    settings = loaded.settings()
+    # Events need no tokens, and a database of tokens may be one of a Datasette, which this host does not have.
+    settings = replace(loaded.settings(), token_handlers=(SIGNED,), token_database=None)
     store = Quarantine(settings.quarantine if file is None else file)
     total = remaining = 0
     with configure(settings) as host:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.doctor.secrecy import HIDDEN, is_shown, shown_variable
-from heliograph.settings import FIELDS, Settings, variable_name
+from heliograph.settings import FIELDS, Settings, given_in, variable_name
 
 _PACKAGES: Final = (
     "heliograph",
@@ -31,32 +31,38 @@ class ShownSetting:
 
     Attributes:
         name: The name of the variable.
-        value: The effective value; secrets are hidden.
+        value: The effective value, or the given one if it is not usable; secrets are hidden.
         source: The source of the value: ``environment``, ``configuration`` or ``default``.
+        usable: False if the value is not allowed.
     """
 
     name: str
     value: str
     source: str
+    usable: bool = True
 
 
 def settings_of(
-    settings: Settings, environ: Mapping[str, str], config: Mapping[str, object] | None = None
+    values: Mapping[str, object], environ: Mapping[str, str], config: Mapping[str, object] | None = None
 ) -> list[ShownSetting]:
     """Return the settings of heliograph, with the source of each.
 
     Args:
-        settings: The settings.
+        values: The values that are set and allowed, from `read_settings`.
         environ: The environment that they were read from.
         config: Datasette's ``plugins: heliograph:``.
     """
+    defaults, in_environment = Settings(), given_in(environ)
+    in_config = config if isinstance(config, Mapping) else {}
     found = []
     for name, field in FIELDS.items():
-        variable = variable_name(name)
-        source = "environment" if environ.get(variable) else "configuration" if name in (config or {}) else "default"
-        value = getattr(settings, name)
+        sources = {"environment": in_environment, "configuration": in_config}
+        source = next((each for each, given in sources.items() if name in given), "default")
+        usable = source == "default" or name in values
+        value = values.get(name, getattr(defaults, name)) if usable else str(sources[source][name])
         is_hidden = field.metadata["secret"] and source != "default"
-        found.append(ShownSetting(name=variable, value=HIDDEN if is_hidden else _shown(value), source=source))
+        shown = HIDDEN if is_hidden else _shown(value)
+        found.append(ShownSetting(name=variable_name(name), value=shown, source=source, usable=usable))
     return found
 
 

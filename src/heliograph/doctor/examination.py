@@ -21,7 +21,6 @@ from heliograph.doctor.records import TestRecord, encode, new_test_record
 from heliograph.doctor.report import Report, Test
 from heliograph.doctor.secrecy import secrets_of
 from heliograph.doctor.targets import ExportTarget, find_targets
-from heliograph.errors import SettingsError
 from heliograph.integrations.datasette.process_providers import (
     SERVICE_NAME,
     is_loaded,
@@ -32,7 +31,7 @@ from heliograph.sdk.exporters import TelemetrySignal
 from heliograph.sdk.routes import find_routes
 from heliograph.sdk.setup import create_resource
 from heliograph.semconv import SCOPE
-from heliograph.settings import Settings
+from heliograph.settings import Settings, read_settings
 from heliograph.telemetry.missing_providers import variable_that_asks_for_export
 from heliograph.telemetry.providers import is_disabled
 
@@ -92,7 +91,8 @@ def examine(
     """
     environ = os.environ if environ is None else environ
     config = datasette.config if datasette else None
-    settings, problems = _read_settings(environ, config)
+    values, problems = read_settings(environ, config)
+    settings = Settings(**values)  # type: ignore[arg-type]
     targets, found = find_targets(environ, settings)
     if datasette is not None:
         if _is_dormant(environ, settings):
@@ -106,13 +106,13 @@ def examine(
     found += [finding for finding in outcomes if finding is not None]
     return Report(
         versions=versions(),
-        settings=settings_of(settings, environ, config),
+        settings=settings_of(values, environ, config),
         variables=variables_of(environ),
         routes=find_routes(settings.outbox, owner_names(environ) if datasette else None),
         record=record,
         tests=tests,
         arrivals=arrivals,
-        findings=[*problems, *_merged(found)],
+        findings=[*map(_wrong_setting, problems), *_merged(found)],
     )
 
 
@@ -146,13 +146,8 @@ def _datasette_findings(environ: Mapping[str, str], datasette: DatasetteStart, s
         yield Finding(kind=findings.SPANS_STAY, subject="traces", detail=f"spans go to {owner}")
 
 
-def _read_settings(environ: Mapping[str, str], config: Mapping[str, object] | None) -> tuple[Settings, list[Finding]]:
-    """Return the settings, and no findings. If the settings cannot be used, return the defaults and the findings."""
-    try:
-        return Settings.from_env(environ, config=config), []
-    except SettingsError as error:
-        found = [Finding(kind=findings.WRONG_SETTING, subject="settings", detail=problem) for problem in error.problems]
-        return Settings(), found
+def _wrong_setting(problem: str) -> Finding:
+    return Finding(kind=findings.WRONG_SETTING, subject="settings", detail=problem)
 
 
 def _resource(service_name: str | None) -> dict[str, str]:

@@ -107,7 +107,7 @@ class Report:
         yield "Settings"
         chosen = [each for each in self.settings if each.source != "default"]
         for each in (*chosen, *self.variables):
-            yield f"  {each.name} = {each.value} ({each.source})"
+            yield f"  {each.name} = {each.value} ({each.source}{'' if each.usable else ', not usable'})"
         yield f"  {len(self.settings) - len(chosen)} settings of heliograph have their defaults"
 
 

@@ -11,8 +11,8 @@ from heliograph.settings.choices import (
     SpanEventContent,
     Validation,
 )
-from heliograph.settings.environment import PREFIX, variable_name
-from heliograph.settings.model import FIELDS, Settings, settings_or_environment
+from heliograph.settings.environment import PREFIX, given_in, variable_name
+from heliograph.settings.model import FIELDS, Settings, read_settings, settings_or_environment
 from heliograph.settings.references import resolve_references
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "Signal",
     "SpanEventContent",
     "Validation",
+    "given_in",
+    "read_settings",
     "resolve_references",
     "settings_or_environment",
     "variable_name",

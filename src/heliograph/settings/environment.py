@@ -23,6 +23,22 @@ def variable_name(setting: str) -> str:
     return PREFIX + setting.upper()
 
 
+def given_in(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the variables with heliograph's prefix, by setting. They may have names that are not those of settings.
+
+    A variable with an empty value counts as not set, as in OpenTelemetry's specification. ``HELIOGRAPH_ACTOR`` is an exception,
+    because an empty list of keys has a meaning.
+
+    >>> given_in({"HELIOGRAPH_ACTOR": "", "HELIOGRAPH_OUTBOX": "", "HELIOGRAPH_NAMESPACE": "shop", "HOME": "/root"})
+    {'actor': '', 'namespace': 'shop'}
+    """
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and (value or name == variable_name("actor"))
+    }
+
+
 def parse_each(
     fields: Fields, values: Mapping[str, object], label: Callable[[str], str], problems: list[str]
 ) -> dict[str, object]:

@@ -29,7 +29,13 @@ from heliograph.settings.choices import (
     SpanEventContent,
     Validation,
 )
-from heliograph.settings.environment import PREFIX, parse_each, problem_of_key, variable_name, warn_of_unknown_variables
+from heliograph.settings.environment import (
+    given_in,
+    parse_each,
+    problem_of_key,
+    variable_name,
+    warn_of_unknown_variables,
+)
 from heliograph.settings.fields import Setting, setting
 
 
@@ -161,9 +167,8 @@ class Settings:
     ) -> Settings:
         """Return the settings of the environment, then of the configuration, then the defaults.
 
-        A variable with an empty value counts as not set, as in OpenTelemetry's specification. ``HELIOGRAPH_ACTOR`` is an
-        exception, because an empty list of keys has a meaning. A variable with an unknown name causes a warning if the
-        name is similar to that of a setting; other programs may use the same prefix, so it is not an error.
+        A variable with an empty value counts as not set, except ``HELIOGRAPH_ACTOR``. A variable with an unknown name causes a
+        warning if the name is similar to that of a setting; other programs may use the same prefix, so it is not an error.
 
         Args:
             environ: The environment; `None` is the environment of the process.
@@ -179,20 +184,7 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         check_argument("environ", environ, Mapping, "a mapping of variables, such as os.environ")
-        given = {
-            name.removeprefix(PREFIX).lower(): value
-            for name, value in environ.items()
-            if name.startswith(PREFIX) and (value or name == variable_name("actor"))
-        }
-        warn_of_unknown_variables(FIELDS, given)
-        # A key without a value in YAML is `None`.
-        config = config or {}
-        if not isinstance(config, Mapping):
-            raise SettingsError(["plugins.heliograph: it must be a mapping of settings to their values"])
-        problems = [problem for key in config if (problem := problem_of_key(FIELDS, key))]
-        values = parse_each(FIELDS, {k: v for k, v in given.items() if k in FIELDS}, variable_name, problems)
-        rest = {k: v for k, v in config.items() if k in FIELDS and k not in given}
-        values |= parse_each(FIELDS, rest, lambda name: f"plugins.heliograph.{name}", problems)
+        values, problems = read_settings(environ, config)
         problems += check(values)
         if problems:
             raise SettingsError([*problems, *check_also(values)])
@@ -201,6 +193,31 @@ class Settings:
 
 FIELDS: Final = {field.name: field for field in dataclasses.fields(Settings)}
 """The fields of `Settings`, by name, in order."""
+
+
+def read_settings(
+    environ: Mapping[str, str], config: Mapping[str, object] | None = None
+) -> tuple[dict[str, object], list[str]]:
+    """Return the values that are set and allowed, by setting, and the problems of the others.
+
+    Args:
+        environ: The environment.
+        config: Datasette's ``plugins: heliograph:``. The environment takes precedence over it.
+    """
+    given = given_in(environ)
+    problems: list[str] = []
+    warn_of_unknown_variables(FIELDS, given)
+    # A key without a value in YAML is `None`.
+    is_mapping = not config or isinstance(config, Mapping)
+    if not is_mapping:
+        problems.append("plugins.heliograph: it must be a mapping of settings to their values")
+    config = config if is_mapping and config else {}
+    wrong_keys = {key: problem for key in config if (problem := problem_of_key(FIELDS, key))}
+    problems += wrong_keys.values()
+    values = parse_each(FIELDS, {k: v for k, v in given.items() if k in FIELDS}, variable_name, problems)
+    rest = {k: v for k, v in config.items() if k not in wrong_keys and k not in given}
+    values |= parse_each(FIELDS, rest, lambda name: f"plugins.heliograph.{name}", problems)
+    return values, problems
 
 
 def settings_or_environment(
