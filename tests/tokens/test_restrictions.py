@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import datasette.tokens
@@ -12,9 +14,10 @@ from datasette.app import Datasette
 from datasette.default_permissions.restrictions import restrictions_allow_action
 from hypothesis import strategies as st
 
-from heliograph import Host, Settings, TokenRestrictions
+from heliograph import Host, Settings, SignedTokenHandler, TokenRestrictions, tokens
 from heliograph.tokens.actions import CORE_ACTIONS, Action
 from heliograph.tokens.restrictions import allows_everywhere, check_restrictions
+from tokens.stored.rig import TokenHost
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,20 @@ def real():
 def host():
     """A host with the same actions."""
     with Host(Settings()) as host:
+        yield host
+
+
+class HostWithToken(TokenHost):
+    """A host with one token in its database."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.token_id = self.run(tokens.issue(self, "alice")).id
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostWithToken]:
+    with HostWithToken(tmp_path_factory.mktemp("tokens") / "tokens.db") as host:
         yield host
 
 
@@ -102,7 +119,7 @@ def test_actions_are_allowed_everywhere_as_in_datasette(real: Datasette, host: H
     assert allows_everywhere(None, action, host)
 
 
-@pytest.mark.parametrize(
+wrong_fields = pytest.mark.parametrize(
     ("name", "value"),
     [
         *(
@@ -119,10 +136,49 @@ def test_actions_are_allowed_everywhere_as_in_datasette(real: Datasette, host: H
         ),
     ],
 )
+
+
+@wrong_fields
 def test_restrictions_that_would_allow_something_else_are_an_error(name: str, value: Any) -> None:
     """`None` would restrict nothing, and a text would be actions of one letter each."""
     with pytest.raises(TypeError, match=f"the argument `{name}` must be "):
         check_restrictions(TokenRestrictions(**{name: value}))
+
+
+@wrong_fields
+@pytest.mark.parametrize("restrictions_class", [TokenRestrictions, datasette.tokens.TokenRestrictions])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda host, wrong: tokens.issue(host, "root", restrictions=wrong),
+        lambda host, wrong: tokens.restrict(host, host.token_id, wrong),
+        lambda host, wrong: host.create_token("root", restrictions=wrong),
+        lambda host, wrong: host.handler.create_token(host, "root", restrictions=wrong),
+        lambda host, wrong: SignedTokenHandler().create_token(host, "root", restrictions=wrong),
+    ],
+    ids=["issue", "restrict", "host", "stored", "signed"],
+)
+def test_every_way_to_a_token_checks_its_restrictions(
+    stored: HostWithToken,
+    use: Callable[[HostWithToken, Any], Coroutine[Any, Any, object]],
+    restrictions_class: Any,
+    name: str,
+    value: Any,
+) -> None:
+    """No token is created, and none changes, whichever class the restrictions are of."""
+    before = stored.run(tokens.tokens(stored))
+
+    with pytest.raises(TypeError, match=f"the argument `{name}` must be "):
+        stored.run(use(stored, restrictions_class(**{name: value})))
+
+    assert stored.run(tokens.tokens(stored)) == before
+
+
+@wrong_fields
+def test_abbreviated_form_of_a_wrong_field_is_an_error(host: Host, name: str, value: Any) -> None:
+    """The handler of a plugin calls the method itself."""
+    with pytest.raises(TypeError, match=f"the argument `{name}` must be "):
+        TokenRestrictions(**{name: value}).abbreviated(host)
 
 
 @pytest.mark.parametrize("actions", [[], ["view-table"], ("view-table",), {"view-table"}, {"view-table": 1}.keys()])

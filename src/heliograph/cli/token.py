@@ -26,6 +26,7 @@ from heliograph.cli.token_text import secret_to_dict, secret_to_line, to_dict, t
 from heliograph.cli.token_verify import verify
 from heliograph.tokens import IssuedToken
 from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.stored.record import STATES
 from heliograph.values.text import counted, display
 
 
@@ -89,7 +90,7 @@ def create(
 
 @token.command("list")
 @click.option("--actor", metavar="ACTOR", help="Only tokens of this actor.")
-@click.option("--state", type=click.Choice(["active", "expired", "revoked"]), help="Only tokens in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Only tokens in this state.")
 @file_options
 @json_option()
 def list_tokens(actor: str | None, state: str | None, file: TokenFile, *, as_json: bool) -> None:

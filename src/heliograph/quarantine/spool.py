@@ -1,4 +1,4 @@
-"""Keep lines in a file of each process until they are moved into another file, beside which it is.
+"""A file of lines that wait to be moved into another file. Each process has its own, beside that file.
 
 A line is appended by one system call, which costs a hundredth of a transaction of SQLite, and survives the death of the process. A line
 without an end was not written completely, and its `append` did not return.

@@ -70,7 +70,12 @@ class TokenRestrictions:
 
         Args:
             datasette: The host whose actions have the abbreviations. An action without one is written by its name.
+
+        Raises:
+            TypeError: A field has a value of another type than the class declares.
         """
+        # Here, because every way to create or restrict a token calls this, also in a handler of a plugin.
+        check_restrictions(self)
 
         def short(actions: Iterable[str]) -> list[str]:
             return [_abbreviation(datasette.actions.get(action)) or action for action in actions]
@@ -88,6 +93,17 @@ class TokenRestrictions:
                 if resources
             }
         return form or None
+
+
+def compact_form(restrictions: TokenRestrictions, datasette: HasActions) -> Abbreviated | None:
+    """Return the compact form of restrictions, which may be of Datasette's class; see `TokenRestrictions.abbreviated`.
+
+    Raises:
+        TypeError: A field has a value of another type than the class declares.
+    """
+    # The method of Datasette's class, which has the same fields, checks nothing.
+    check_restrictions(restrictions)
+    return restrictions.abbreviated(datasette)
 
 
 def check_restrictions(restrictions: TokenRestrictions) -> None:

@@ -11,7 +11,7 @@ import itsdangerous
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenExpired, TokenMalformed, TokensDisabled, TokenSignatureInvalid
 from heliograph.tokens.handler import TokenHandler, TokenHost
-from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.restrictions import TokenRestrictions, compact_form
 
 PREFIX: Final = "dstok_"
 NAMESPACE: Final = "token"
@@ -59,6 +59,7 @@ class SignedTokenHandler(TokenHandler):
 
         Raises:
             TokensDisabled: The host's setting ``allow_signed_tokens`` is off.
+            TypeError: A field of the restrictions has a value of another type than the class declares.
             ValueError: `expires_after` is not a whole number of seconds above 0.
         """
         if not datasette.setting("allow_signed_tokens"):
@@ -72,7 +73,7 @@ class SignedTokenHandler(TokenHandler):
         payload: dict[str, object] = {"a": actor_id, "t": int(self._clock())}
         if expires_after is not None:
             payload["d"] = expires_after
-        abbreviated = None if restrictions is None else restrictions.abbreviated(datasette)
+        abbreviated = None if restrictions is None else compact_form(restrictions, datasette)
         if abbreviated is not None:
             payload["_r"] = abbreviated
         return PREFIX + datasette.sign(payload, namespace=NAMESPACE)

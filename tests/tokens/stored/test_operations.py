@@ -73,6 +73,13 @@ def test_tokens_are_listed_by_actor_and_state(host: TokenHost) -> None:
     assert (token.revoked, token.revoked_by) == (1_000_002.0, "root")
 
 
+@pytest.mark.parametrize("state", ["Active", "", ["active"]])
+def test_unknown_state_is_an_error(host: TokenHost, state: Any) -> None:
+    """It would look as if there were no tokens."""
+    with pytest.raises(ValueError, match="state must be None, or one of active, expired, revoked: "):
+        host.run(tokens.tokens(host, state=state))
+
+
 def test_token_is_revoked_once(host: TokenHost) -> None:
     """The second call returns False, and changes nothing."""
     issued = host.run(tokens.issue(host, "alice"))

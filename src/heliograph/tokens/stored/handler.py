@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenInvalid, TokenMalformed, TokenSignatureInvalid
 from heliograph.tokens.handler import TokenHandler, TokenHandlerLike, TokenHost
-from heliograph.tokens.restrictions import TokenRestrictions
+from heliograph.tokens.restrictions import TokenRestrictions, compact_form
 from heliograph.tokens.stored import token_text
 from heliograph.tokens.stored.cache import SecretCache
 from heliograph.tokens.stored.record import Secret, Token
@@ -74,6 +74,7 @@ class DatabaseTokenHandler(TokenHandler):
         """Return a new token. `heliograph.tokens.issue` returns its id as well, and accepts more.
 
         Raises:
+            TypeError: A field of the restrictions has a value of another type than the class declares.
             ValueError: An argument cannot be used.
         """
         _, created = await self.issue(datasette, actor_id, expires_after=expires_after, restrictions=restrictions)
@@ -92,6 +93,7 @@ class DatabaseTokenHandler(TokenHandler):
         """Create a token. Return its record, and the token itself, which nobody can read again.
 
         Raises:
+            TypeError: A field of the restrictions has a value of another type than the class declares.
             ValueError: An argument cannot be used.
         """
         if not isinstance(actor_id, str) or not actor_id:
@@ -105,7 +107,7 @@ class DatabaseTokenHandler(TokenHandler):
             id=token_text.new_id(),
             actor_id=actor_id,
             label=label,
-            restrictions=None if restrictions is None else restrictions.abbreviated(datasette),
+            restrictions=None if restrictions is None else compact_form(restrictions, datasette),
             created=now,
             expires=None if expires_after is None else now + expires_after,
             unused_after=unused_after,
@@ -217,9 +219,6 @@ class _CachedTokenHandler(TokenHandler):
         self.name = handler.name
         self._handler = handler
         self._secret = secret
-
-    async def create_token(self, datasette: TokenHost, actor_id: str, **arguments: Any) -> str:
-        raise NotImplementedError  # pragma: no cover — it only verifies
 
     async def verify_token(self, datasette: TokenHost, token: str) -> Actor | None:  # noqa: ARG002 — it is this one
         now = self._handler.clock()

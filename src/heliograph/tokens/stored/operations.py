@@ -13,10 +13,10 @@ from typing import Final
 from heliograph.ambient_actor import current_actor
 from heliograph.errors import NoTokenDatabase
 from heliograph.tokens.handler import TokenHost
-from heliograph.tokens.restrictions import TokenRestrictions, is_narrower
+from heliograph.tokens.restrictions import TokenRestrictions, compact_form, is_narrower
 from heliograph.tokens.stored import token_text
 from heliograph.tokens.stored.handler import DatabaseTokenHandler, check_seconds, longest_lifetime
-from heliograph.tokens.stored.record import Secret, Token
+from heliograph.tokens.stored.record import STATES, Secret, Token
 from heliograph.tokens.stored.store import TokenDatabase, TokenStore
 from heliograph.tokens.telemetry import TokenTelemetry
 
@@ -92,6 +92,7 @@ async def issue(
 
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
+        TypeError: A field of the restrictions has a value of another type than the class declares.
         ValueError: An argument cannot be used.
     """
     handler = handler_of(host)
@@ -145,10 +146,11 @@ async def restrict(host: TokenHost, token_id: str, restrictions: TokenRestrictio
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
         TokenNotFound: There is no such token.
+        TypeError: A field of the restrictions has a value of another type than the class declares.
         ValueError: The restrictions allow something that the token does not allow now.
     """
     handler = handler_of(host)
-    new = restrictions.abbreviated(host)
+    new = compact_form(restrictions, host)
     is_changed = False
     # Another process may change them between the reading and the writing.
     while not is_changed:
@@ -251,7 +253,10 @@ async def tokens(host: TokenHost, actor_id: str | None = None, *, state: str | N
 
     Raises:
         NoTokenDatabase: The host keeps no tokens in a database.
+        ValueError: There is no such state.
     """
+    if state is not None and state not in STATES:
+        raise ValueError(f"state must be None, or one of {', '.join(STATES)}: {state!r}")
     found = await handler_of(host).store.find_all(actor_id)
     return [token for token in found if state in {None, state_of(host, token)}]
 

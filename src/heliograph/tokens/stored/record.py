@@ -11,6 +11,8 @@ from heliograph.ambient_actor import Actor
 from heliograph.errors import TokenExpired, TokenRevoked
 from heliograph.values.text import utc
 
+STATES: Final = ("active", "expired", "revoked")
+"""The states that `Token.state` returns."""
 REPLACED_AT_ONCE: Final = 0.0
 """The end of a secret that was replaced without grace. It is not the time of the replacement: the secret, which may have leaked, would
 be valid again if somebody set the clock back."""
