@@ -192,6 +192,8 @@ Known limits
   to give a lost folder up, the two wait for each other. Each of these locks is held for microseconds.
 - A signal handler that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes
   the file that the ``emit`` is writing to: the ``emit`` raises ``ValueError``.
+- A signal handler that forks in the middle of an ``emit`` of its own thread does the same to the ``emit`` in the child. The one in the parent
+  stores the record.
 - A child that is forked while the parent's worker is adopting may inherit a lock file that it does not know of. That
   folder stays locked until the child ends, too.
 """

@@ -151,6 +151,43 @@ def test_child_of_a_fork_changes_no_file_of_its_parent(tmp_path: Path) -> None:
     reader.close()
 
 
+def test_child_of_a_fork_appends_nothing_in_the_folder_of_its_parent(tmp_path: Path) -> None:
+    """A signal handler forks before an `append` takes the lock: a file of the child would end the parent's segment for a reader."""
+    writer = write(tmp_path, records(3))
+
+    def child() -> None:
+        writer.abandon()
+        with pytest.raises(JournalClosed):
+            writer.append(SCOPE_A, b"child")
+
+    assert in_child(child) == 0
+    assert len(segments(tmp_path)) == 1
+    writer.append(SCOPE_A, b"more")
+    writer.close()
+    assert written(tmp_path) == [*records(3), b"more"]
+
+
+@pytest.mark.parametrize("existing", [0, 1])
+def test_child_that_is_forked_while_a_segment_is_made_changes_no_file(tmp_path: Path, existing: int) -> None:
+    """The child neither creates the segment that its parent creates, nor deletes it."""
+
+    def make_room(_: int) -> None:
+        """Do what happens in a child, at the moment at which a signal handler forks."""
+        if len(segments(tmp_path)) == existing:
+            writer.abandon()
+            by_parent.touch()
+
+    writer = JournalWriter(tmp_path, HEADER, segment_bytes=SMALL, make_room=make_room)
+    by_parent = segment_path(tmp_path, 2**63)
+    with pytest.raises(JournalClosed):
+        for each in records(200):
+            by_parent = segment_path(tmp_path, writer.last_sequence + 1)
+            writer.append(SCOPE_A, each)
+
+    assert by_parent.read_bytes() == b""
+    assert len(segments(tmp_path)) == existing + 1
+
+
 def test_closed_journal_accepts_no_record(tmp_path: Path) -> None:
     """Nobody would read the record: the folder may already be deleted, or adopted by another process."""
     writer = write(tmp_path, records(3))

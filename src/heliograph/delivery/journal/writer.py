@@ -248,7 +248,7 @@ class JournalWriter:
             # Before the segment is used: records must not use a scope that only the old one defines.
             self._begin_stretch(segment)
             self._segment = segment
-        except (FileExistsError, OutboxFull):
+        except (FileExistsError, JournalClosed, OutboxFull):
             # The file is not ours, or none was created: there is nothing to delete.
             raise
         except BaseException:
@@ -281,6 +281,9 @@ class JournalWriter:
     def _reserved(self, sequence: int, size: int) -> SegmentWriter:
         if self._make_room is not None:
             self._make_room(size)
+        # Checked again: a signal handler may have closed the journal in the meantime, or forked. No reader expects the file then.
+        if self._is_closed:
+            raise JournalClosed
         return self._segment_type(segment_path(self._folder, sequence), size, self._header)
 
     def close(self) -> None:
@@ -319,10 +322,12 @@ class JournalWriter:
         return segment
 
     def abandon(self) -> None:
-        """Close the files without changing them, in the child of a fork, where they belong to the parent.
+        """Accept no more records, and close the files without changing them, in the child of a fork, where they belong to the parent.
 
-        The locks are replaced: a thread of the parent may have held them at the fork, and does not exist in the child.
+        A signal handler may have forked in the middle of an `append` of its own thread: in the child, that must not go on in the parent's
+        folder. The locks are replaced: a thread of the parent may have held them at the fork, and does not exist in the child.
         """
+        self._is_closed = True
         self._lock, self._is_appending = threading.RLock(), False
         self._commits = GroupCommit(self._begin_sync, synced=self.last_sequence)
         self._awaited = AwaitedCommits(self._commits)
