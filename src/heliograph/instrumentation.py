@@ -131,6 +131,6 @@ def _problems_of_tokens(values: Mapping[str, object]) -> Iterator[str]:
     path, handlers = values.get("token_database"), values.get("token_handlers")
     if isinstance(path, Path) and isinstance(handlers, tuple) and DATABASE in handlers:
         # Without a path, the tokens are in a database of the host, which checks that itself.
-        problem = location.problem_of(path, internal=None, served=(), advice="")
+        problem = location.location_problem(path, internal=None, served=(), advice="")
         if problem is not None:
             yield problem

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Final
 
 from heliograph.runtime.fork_lock import ForkLock
-from heliograph.runtime.ownership import problem_of
+from heliograph.runtime.ownership import ownership_problem
 
 BUSY_TIMEOUT_SECONDS: Final = 5.0
 """The time that SQLite waits for a lock that another connection holds."""
@@ -194,7 +194,7 @@ class SqliteFile:
         """Raise the exception of ``wrong_file`` if somebody else may have prepared the file, or what SQLite would write into it."""
         for path in (self.path, *(self.path.with_name(self.path.name + ending) for ending in COMPANIONS)):
             with suppress(FileNotFoundError):
-                problem = problem_of(path.stat(), self.path.absolute().parent)
+                problem = ownership_problem(path.stat(), self.path.absolute().parent)
                 if problem is not None:
                     raise self._wrong_file(path, problem)
 

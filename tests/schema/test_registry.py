@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, make_dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
 from heliograph import (
     Attribute,
+    Deprecated,
     DuplicateEventName,
     Event,
     Privacy,
@@ -90,6 +92,79 @@ def test_second_class_with_the_same_event_name_is_rejected() -> None:
     registry.register(FirstElsewhere)
 
     assert list(registry) == [First, FirstElsewhere]
+
+
+@dataclass
+class Purchase(Event, namespace="shop", deprecated=Deprecated(renamed_to="shop.sale", emit_both=True)):
+    name = "purchase"
+    total: int
+    note: str = ""
+
+
+@dataclass
+class Order(Event, namespace="shop", deprecated=Deprecated(renamed_to="shop.sale", emit_both=True)):
+    name = "order"
+    total: str
+
+
+@dataclass
+class Sale(Event, namespace="shop"):
+    name = "sale"
+    total: int
+    currency: str = "EUR"
+
+
+@dataclass
+class SaleInTexts(Event, namespace="shop"):
+    name = "sale"
+    total: str
+
+
+@dataclass
+class SaleOfAnything(Event, namespace="shop"):
+    name = "sale"
+    total: Any
+
+
+@dataclass
+class SaleInTextsAgain(Event, namespace="shop", version="2"):
+    name = "sale"
+    total: str
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        (Purchase, Sale),
+        (Sale, Purchase),
+        (Purchase, SaleOfAnything),
+        (Purchase, SaleInTextsAgain),
+        (Order, SaleInTexts),
+    ],
+)
+def test_class_of_the_new_name_may_be_registered_beside_the_old_one(classes: tuple[type, ...]) -> None:
+    """Attributes of both have one type. Further attributes, and those of another version, may be different."""
+    registry = SchemaRegistry(namespace="app")
+    registry.register_all(classes)
+
+    assert tuple(registry) == classes
+
+
+@pytest.mark.parametrize("classes", [(Purchase, SaleInTexts), (SaleInTexts, Purchase), (Purchase, Order)])
+def test_attribute_of_one_event_has_one_type(classes: tuple[type, type]) -> None:
+    """Events of two classes have one name. The error names the attribute, both types and the other class."""
+    registry = SchemaRegistry(namespace="app")
+    first, second = classes
+    registry.register(first)
+
+    with pytest.raises(SchemaError) as caught:
+        registry.register(second)
+
+    message = str(caught.value)
+    assert f"{second.__name__}: its attribute 'shop.sale.total' is of type" in message
+    assert f"{first.__name__}, which have the name 'shop.sale', too" in message
+    assert {"type int", "type string"} <= set(re.findall("type (?:int|string)", message))
+    assert list(registry) == [first]
 
 
 def test_names_that_differ_in_a_separator_are_the_same() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from heliograph.integrations.datasette.supported_version import is_supported, problem_of
+from heliograph.integrations.datasette.supported_version import is_supported, version_problem
 from heliograph.settings import FIELDS, variable_name
 from heliograph.settings.parsers import parse_path
 from heliograph.telemetry.missing_providers import CONFIG_FILE
@@ -75,7 +75,7 @@ async def start_datasette(options: DatasetteOptions) -> StartedDatasette:
     except ImportError as error:
         raise click.UsageError("datasette: Datasette is not installed here; install heliograph[datasette]") from error
     if not is_supported(version):
-        raise click.UsageError(f"datasette: {problem_of(version)}")
+        raise click.UsageError(f"datasette: {version_problem(version)}")
     plugins_dir = None if options.plugins_dir is None else str(options.plugins_dir.absolute())
     config = merged_config(options.configs) if options.configs else None
     with _temporary_working_directory():

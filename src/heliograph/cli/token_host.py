@@ -85,7 +85,7 @@ def _settings(file: TokenFile, *, may_create: bool) -> Settings:
         token_handlers=handlers if DATABASE in handlers else (*handlers, DATABASE),
         flush_timeout_millis=min(settings.flush_timeout_millis, FLUSH_MILLIS),
     )
-    problem = location.problem_of_file(Path(str(changed.token_database)), may_create=may_create)
+    problem = location.token_file_problem(Path(str(changed.token_database)), may_create=may_create)
     if problem is not None:
         raise click.UsageError(problem)
     return changed

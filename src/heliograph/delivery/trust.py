@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from heliograph.runtime.ownership import problem_of
+from heliograph.runtime.ownership import ownership_problem
 
 _OPEN_SAFELY: Final = (
     getattr(os, "O_NOFOLLOW", 0)
@@ -214,6 +214,6 @@ def _check_regular(path: Path, directory: Path, found: os.stat_result) -> None:
 
 
 def _check_owner(path: Path, directory: Path, found: os.stat_result) -> None:
-    problem = problem_of(found, directory)
+    problem = ownership_problem(found, directory)
     if problem is not None:
         raise UntrustedPathError(path, problem)

@@ -32,7 +32,7 @@ _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSIT
 logger: Final = SafeLogger(SCOPE)
 
 
-def problem_of(plugin: object) -> str | None:
+def plugin_problem(plugin: object) -> str | None:
     """Return a sentence, without its subject, about a mistake that keeps an object from being a plugin, or `None`."""
     if not any(_options_of_hook(plugin, name) is not None for name in dir(plugin)):
         return f"has no function that is marked with @hookimpl{_remedy(plugin)}"

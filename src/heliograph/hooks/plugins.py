@@ -14,7 +14,7 @@ import pluggy
 from heliograph.classes import qualified_name
 from heliograph.errors import PluginError
 from heliograph.hooks import specs as hookspecs
-from heliograph.hooks.plugin_checks import label_of, problem_of, warn_of_uncalled_hooks
+from heliograph.hooks.plugin_checks import label_of, plugin_problem, warn_of_uncalled_hooks
 from heliograph.runtime.program_errors import program_errors
 
 ENTRY_POINT_GROUP: Final = "heliograph"
@@ -51,7 +51,7 @@ class Plugins:
 
     def _add(self, plugin: object, name: str | None) -> None:
         """Add a plugin with a name, by default that of its module or class. It raises as `register` does."""
-        problem, label = problem_of(plugin), label_of(plugin)
+        problem, label = plugin_problem(plugin), label_of(plugin)
         if problem is not None:
             raise PluginError(f"the plugin {label} {problem}")
         if any(plugin is each for each in self):

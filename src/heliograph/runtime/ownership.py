@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 
-def problem_of(found: os.stat_result, directory: Path) -> str | None:
+def ownership_problem(found: os.stat_result, directory: Path) -> str | None:
     """Return why a file or a folder is not to be trusted, as a clause such as "it belongs to the user 33"; `None` if it is.
 
     A trusted one belongs to the user of this process, and not every user can write to it. If the process belongs to the superuser, it may

@@ -66,6 +66,7 @@ class SchemaRegistry(Mapping[type, EventSchema]):
         self._own: dict[type, EventReader] = {}
         self._inherited: dict[type, EventReader] = {}  # the readers of unregistered subclasses
         self._by_event_name: dict[tuple[str, str | None], EventReader] = {}
+        self._renamed: list[EventSchema] = []  # the second schemas of classes whose events are emitted under two names
         self._failures = LimitedLog(logger)
 
     @classmethod
@@ -89,17 +90,20 @@ class SchemaRegistry(Mapping[type, EventSchema]):
             namespace: The namespace if the class declares none; `None` is the registry's.
 
         Raises:
-            SchemaError: The class has no schema.
+            SchemaError: The class has no schema, or events of another class have its name and version, and an attribute of another type.
             DuplicateEventName: Another class has the same event name and version.
         """
         known = self._readers.get(event_class) or self._own.get(event_class)
         if known is not None:
             return known.schema
         schema = compile_schema(event_class, namespace=namespace or self.namespace, policy=self.policy)
+        self._check_shared_names(schema)
         reader = EventReader(schema, specialize_schema)
         first = self._by_event_name.setdefault((schema.event_name, schema.version), reader)
         if first is not reader:
             raise DuplicateEventName(event_class, first.schema.event_class, schema.event_name)
+        if schema.renamed is not None:
+            self._renamed.append(schema.renamed)
         _warn_of_actor_attributes(schema)
         return self._add(reader)
 
@@ -156,6 +160,19 @@ class SchemaRegistry(Mapping[type, EventSchema]):
     def coverage(self) -> dict[str, Coverage]:
         """Return the coverage of each registered event in this process, by label, such as ``app.order@2``."""
         return {reader.schema.label: reader.coverage.snapshot() for reader in self._readers.values()}
+
+    def _check_shared_names(self, schema: EventSchema) -> None:
+        """Raise an error if events of another class have the same name and version, and one of their attributes has another type.
+
+        During a rename, two classes share a name: the old one, whose events are emitted under both names, and the new one.
+        """
+        pairs = [(schema, other) for other in self._renamed]
+        if schema.renamed is not None:
+            others = [reader.schema for reader in self.versions(schema.renamed.event_name).values()]
+            pairs += [(schema.renamed, other) for other in (*others, *self._renamed)]
+        reasons = [reason for own, other in pairs if own.label == other.label for reason in _other_types(own, other)]
+        if reasons:
+            raise SchemaError(schema.event_class, *reasons)
 
     def _add(self, reader: EventReader) -> EventSchema:
         self._readers[reader.schema.event_class] = reader
@@ -215,6 +232,19 @@ class SchemaRegistry(Mapping[type, EventSchema]):
 def _schema_of_own(event_class: type) -> EventSchema:
     """Return the schema of one of heliograph's own events, for every host with its own policy: to compile it takes longest of its start."""
     return compile_schema(event_class, namespace=SCOPE)
+
+
+def _other_types(schema: EventSchema, other: EventSchema) -> Iterator[str]:
+    """Yield a sentence for each attribute that has different types in two schemas of one event."""
+    types = {each.name: each.wire_type for each in other.wire_attributes()}
+    for each in schema.wire_attributes():
+        known = types.get(each.name, each.wire_type)
+        if known != each.wire_type and "any" not in {known, each.wire_type}:
+            yield (
+                f"its attribute {each.name!r} is of type {each.wire_type}, and of type {known} in events of "
+                f"{qualified_name(other.event_class)}, which have the name {other.event_name!r}, too; give the field the same type, "
+                "or one of the classes another version"
+            )
 
 
 def _warn_of_actor_attributes(schema: EventSchema) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from backends import REPOSITORY
-from heliograph.integrations.datasette.supported_version import OLDEST, is_supported, problem_of
+from heliograph.integrations.datasette.supported_version import OLDEST, is_supported, version_problem
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_version_that_is_too_old(version: str) -> None:
 
 def test_problem_names_both_versions_and_the_command() -> None:
     """The text is enough to solve the problem."""
-    assert problem_of("0.65.1") == (
+    assert version_problem("0.65.1") == (
         "Datasette 1.0a41 or later is needed, and 0.65.1 is installed; run: pip install 'heliograph[datasette]'"
     )
 

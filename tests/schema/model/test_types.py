@@ -27,6 +27,7 @@ from heliograph.schema.model.types import (
     Type,
     UnionType,
     inner_types,
+    is_multiple,
     is_nullable,
     options_of,
     walk_types,
@@ -35,6 +36,15 @@ from heliograph.schema.model.types import (
 
 TEXT, NUMBER, NULL = StringType(), IntegerType(), NullType()
 OPTIONAL = UnionType(options=(TEXT, NULL))
+
+
+@pytest.mark.parametrize(
+    ("form", "of", "expected"),
+    [(9, 3, True), (2**62 + 1, 2, False), (1.5, 0.5, True), (0.3, 0.1, False), (2**62 + 1, 2.0, True)],
+)
+def test_multiples_are_those_of_validators(form: float, of: float, expected: bool) -> None:
+    """A divisor that is no integer makes both numbers binary fractions, which have a limited precision."""
+    assert is_multiple(form, of) is expected
 
 
 def recursive() -> ObjectType:

@@ -11,7 +11,7 @@ from heliograph.tokens.stored import location
 
 
 def problem(path: Path | None, internal: str | None = None, served: tuple[str, ...] = ()) -> str | None:
-    return location.problem_of(path, internal=internal, served=served, advice="give it a file")
+    return location.location_problem(path, internal=internal, served=served, advice="give it a file")
 
 
 def test_places_that_can_be_used(tmp_path: Path) -> None:

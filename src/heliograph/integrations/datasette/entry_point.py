@@ -10,7 +10,7 @@ import logging
 
 from datasette.version import __version__
 
-from heliograph.integrations.datasette.supported_version import is_supported, problem_of
+from heliograph.integrations.datasette.supported_version import is_supported, version_problem
 from heliograph.semconv import SCOPE
 
 if is_supported(__version__):
@@ -32,4 +32,4 @@ if is_supported(__version__):
         # A later Datasette lacks something that the plugin uses.
         logging.getLogger(SCOPE).warning("heliograph does nothing, because Datasette %s lacks: %s", __version__, error)
 else:
-    logging.getLogger(SCOPE).warning("heliograph does nothing: %s", problem_of(__version__))
+    logging.getLogger(SCOPE).warning("heliograph does nothing: %s", version_problem(__version__))

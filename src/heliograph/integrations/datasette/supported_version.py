@@ -16,7 +16,7 @@ def is_supported(version: str) -> bool:
     return _key(version) >= _key(OLDEST)
 
 
-def problem_of(version: str) -> str:
+def version_problem(version: str) -> str:
     """Return text that names an unsupported version, and the command that installs a supported one."""
     return (
         f"Datasette {OLDEST} or later is needed, and {version} is installed; run: pip install 'heliograph[datasette]'"

@@ -13,7 +13,7 @@ from typing import Final
 
 from typing_extensions import assert_never
 
-from heliograph.schema.model.patterns import matching_texts
+from heliograph.schema.export.matching_texts import matching_texts
 from heliograph.schema.model.types import (
     AnyType,
     ArrayType,

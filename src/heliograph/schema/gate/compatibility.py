@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from heliograph.schema.model.patterns import compile_pattern
-from heliograph.schema.read.validation import is_multiple
+from heliograph.schema.model.types import is_multiple
 from heliograph.values.text import counted
 
 Schema: TypeAlias = Mapping[str, Any]

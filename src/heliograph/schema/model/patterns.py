@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 try:
@@ -48,11 +48,6 @@ _POSITIONS: Final = {
     "AT_BOUNDARY": r"\b",
     "AT_NON_BOUNDARY": r"\B",
 }
-_SAMPLES: Final = "a0A_- .:/@,;x1Z#~é…"
-"""Characters that are tried where a pattern permits many."""
-
-_MOST: Final = 100
-"""The greatest number of repetitions in an example."""
 
 
 class _NotPortable(ValueError):
@@ -87,24 +82,27 @@ def ecma_pattern(pattern: str) -> str | None:
         return None
 
 
-def matching_texts(pattern: str, least: int = 0) -> Iterator[str]:
-    """Yield texts that probably match a pattern, short ones first. The caller checks them.
+def parse_pattern(pattern: str) -> Any:
+    """Return a pattern as Python's parser reads it: a sequence of items, each an operator and its argument.
 
-    Args:
-        pattern: The pattern.
-        least: The least length that is wanted.
+    Raises:
+        ValueError: It is too large or too deep.
+        re.error: It is not a pattern.
     """
-    try:
-        tree = parser.parse(pattern, re.ASCII)
-    except (ValueError, re.error):
-        return
-    for count in dict.fromkeys((1, 0, 2, 3, 8, min(least, _MOST))):
-        for choice in range(3):
-            yield _sample(tree, count, choice, {})
+    return parser.parse(pattern, re.ASCII)
+
+
+def item_pattern(operator: str, argument: Any) -> str:
+    """Return the pattern of one parsed item, such as a set of characters.
+
+    Raises:
+        ValueError: ECMA 262 has no such item.
+    """
+    return _Writer("").item(operator, argument, 0)
 
 
 def _written(pattern: str, end: str) -> str:
-    tree = parser.parse(pattern, re.ASCII)
+    tree = parse_pattern(pattern)
     return _Writer(end).sequence(tree, tree.state.flags)
 
 
@@ -204,42 +202,3 @@ def _escaped(code: int, *, inside: bool = False) -> str:
     if inside and char in "&~#":
         return f"\\x{code:02x}"
     return char if char.isprintable() or not char.isascii() else f"\\x{code:02x}"
-
-
-def _sample(items: Any, count: int, choice: int, groups: dict[int, str]) -> str:
-    """Return a text that the parsed pattern may match.
-
-    Args:
-        items: The parsed pattern.
-        count: The number of repetitions that is wanted.
-        choice: The index of the alternative that is wanted.
-        groups: The texts of the groups so far.
-    """
-    return "".join(_sample_item(str(operator), argument, count, choice, groups) for operator, argument in items)
-
-
-def _sample_item(operator: str, argument: Any, count: int, choice: int, groups: dict[int, str]) -> str:
-    match operator:
-        case "LITERAL":
-            return chr(argument)
-        case "NOT_LITERAL" | "ANY" | "IN":
-            test = re.compile(_Writer("").item(operator, argument, 0))
-            first = [chr(item[1][0]) for item in argument if str(item[0]) == "RANGE"] if operator == "IN" else []
-            single = [chr(item[1]) for item in argument if str(item[0]) == "LITERAL"] if operator == "IN" else []
-            return next((char for char in [*first, *_SAMPLES, *single] if test.match(char)), "")
-        case "BRANCH":
-            options = argument[1]
-            return _sample(options[choice % len(options)], count, choice, groups)
-        case "SUBPATTERN":
-            groups[argument[0] or 0] = _sample(argument[3], count, choice, groups)
-            return groups[argument[0] or 0]
-        case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
-            least, most, inside = argument
-            upper = _MOST if str(most) == "MAXREPEAT" else int(most)
-            return _sample(inside, count, choice, groups) * min(max(int(least), min(count, upper)), _MOST)
-        case "ATOMIC_GROUP":
-            return _sample(argument, count, choice, groups)
-        case "GROUPREF":
-            return groups.get(int(argument), "")
-        case _:
-            return ""

@@ -268,6 +268,14 @@ def without_null(kind: Type) -> Type:
     return rest[0] if len(rest) == 1 else UnionType(options=rest)
 
 
+def is_multiple(form: float, of: float) -> bool:
+    """Return True if a number is divisible by another, by the rule of JSON Schema's validators.
+
+    They divide in binary unless the divisor is an integer, so that 0.3 is not a multiple of 0.1.
+    """
+    return form % of == 0 if isinstance(of, int) else (form / of).is_integer()
+
+
 def is_nullable(kind: Type) -> bool:
     """Return True if `None` fits the type."""
     return any(

@@ -30,6 +30,7 @@ from heliograph.schema.model.types import (
     StringType,
     Type,
     UnionType,
+    is_multiple,
     is_nullable,
 )
 from heliograph.values.scalars import INT64_MAX, INT64_MIN
@@ -171,14 +172,6 @@ def _is_within(form: float, kind: NumberType) -> bool:
         and (kind.lt is None or form < kind.lt)
         and (kind.multiple_of is None or is_multiple(form, kind.multiple_of))
     )
-
-
-def is_multiple(form: float, of: float) -> bool:
-    """Return True if a number is divisible by another, by the rule of JSON Schema's validators.
-
-    They divide in binary unless the divisor is an integer, so that 0.3 is not a multiple of 0.1.
-    """
-    return form % of == 0 if isinstance(of, int) else (form / of).is_integer()
 
 
 def _enum_violations(form: object, kind: EnumType, path: str) -> tuple[Violation, ...]:

@@ -26,19 +26,19 @@ INTERNAL_TABLE: Final = "catalog_databases"
 def prepare(path: Path | None, *, internal: str | None, served: Iterable[str], advice: str) -> None:
     """Check that tokens can be kept as the settings say, and create the file of the setting ``token_database`` if there is none.
 
-    The arguments are those of `problem_of`.
+    The arguments are those of `location_problem`.
 
     Raises:
         SettingsError: They cannot be kept.
     """
-    problem = problem_of(path, internal=internal, served=served, advice=advice)
+    problem = location_problem(path, internal=internal, served=served, advice=advice)
     if problem is not None:
         raise SettingsError([problem])
     if path is not None:
         create_private(path)
 
 
-def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str], advice: str) -> str | None:
+def location_problem(path: Path | None, *, internal: str | None, served: Iterable[str], advice: str) -> str | None:
     """Return a message if tokens cannot be kept as the settings say, else `None`.
 
     Args:
@@ -69,7 +69,7 @@ def problem_of(path: Path | None, *, internal: str | None, served: Iterable[str]
     return None
 
 
-def problem_of_file(path: Path, *, may_create: bool) -> str | None:
+def token_file_problem(path: Path, *, may_create: bool) -> str | None:
     """Return a message if a command cannot work on the tokens of a file, else `None`. Nothing is created or changed.
 
     Tables are never added to a file of other data: Datasette may serve it, and everybody can read the tables that it serves.

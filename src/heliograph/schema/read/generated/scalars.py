@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from heliograph.schema.model.patterns import compile_pattern
-from heliograph.schema.model.types import ArrayType, EnumType, IntegerType, MapType, NumberType, StringType
+from heliograph.schema.model.types import ArrayType, EnumType, IntegerType, MapType, NumberType, StringType, is_multiple
 from heliograph.schema.read.generated.source import Code, Source
-from heliograph.schema.read.validation import is_multiple
 from heliograph.values.declarations import declares_nothing
 from heliograph.values.plain import text_converter
 from heliograph.values.privacy import MASKED
