@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import forked
 from backends import REPOSITORY
 from heliograph import __version__
 from heliograph.cli import demo as command
@@ -54,7 +55,7 @@ class Demo:
             PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         )
         for _ in range(2):
-            self.ran = run_process([sys.executable, "-m", "heliograph", "demo"], cwd=folder, env=environ)
+            self.ran = forked.run([sys.executable, "-m", "heliograph", "demo"], cwd=folder, env=environ)
         self.output = self.ran.stdout
         self.environ = environ
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from forked import run
 from heliograph.hooks.plugin_checks import HOOK_MARK
 from heliograph.integrations.datasette import entry_point, plugin
-from processes import clean_environment, run
+from processes import clean_environment
 
 
 def hooks_of(module: object) -> dict[str, object]:
