@@ -9,9 +9,9 @@ QUICK = 25
 
 
 def register() -> None:
-    """Register `whole` and `quick`, without a limit of time for an example, and load `whole`."""
-    settings.register_profile("whole", deadline=None, max_examples=WHOLE)
-    settings.register_profile("quick", deadline=None, max_examples=QUICK)
+    """Register `whole` and `quick`, and load `whole`. An example has no limit of time, and a failure prints how to repeat it."""
+    settings.register_profile("whole", deadline=None, print_blob=True, max_examples=WHOLE)
+    settings.register_profile("quick", deadline=None, print_blob=True, max_examples=QUICK)
     settings.load_profile("whole")
 
 

@@ -3,7 +3,7 @@
 ::
 
     HeliographError                          base of all the others
-    ├── SchemaError (TypeError)              no schema can be compiled for a class
+    ├── SchemaError (TypeError)              an event class cannot be registered
     │   ├── DuplicateEventName               two classes have the same event name and version
     │   └── SchemaErrors                     several classes have no schema; lists every problem
     ├── UnregisteredEvent (KeyError)         no plugin registered the class of an event
@@ -14,7 +14,7 @@
     ├── OutboxError (OSError)                a directory cannot be used as an outbox
     │   └── OutboxFull                       the outbox has reached its maximum size
     ├── SettingsError (ValueError)           settings are invalid; lists every problem
-    ├── PluginError (RuntimeError)           a plugin cannot be loaded, or its hook returned a wrong value
+    ├── PluginError (RuntimeError)           a plugin cannot be loaded, added or removed, or its hook failed
     ├── DatabaseNotFound (KeyError)          the host has no database with that name
     ├── NoTokenHandler (RuntimeError)        no plugin registered a token handler
     ├── TokenHandlerNotFound (ValueError)    no registered token handler has that name
@@ -51,9 +51,9 @@ class HeliographError(Exception):
 
 
 class SchemaError(HeliographError, TypeError):
-    """No schema can be compiled for a class.
+    """An event class cannot be registered, usually because no schema can be compiled for it.
 
-    It is raised when the class is registered: by `configure`, `Host` and `Host.register`. Change the class as the reasons say.
+    It is raised by `configure`, `Host` and `Host.register`. Change the class as the reasons say.
 
     Attributes:
         event_class: The class.
@@ -157,8 +157,8 @@ def _unregistered(event_class: type) -> str:
 class FileFormatError(HeliographError, ValueError):
     """A file does not have the expected format.
 
-    It is raised by the commands and functions that read lock files, registries of Weaver, recorded events and the files of an outbox. Pass
-    the file that the message asks for.
+    It is raised by the commands and functions that read lock files, registries of Weaver, recorded events, and files with leaked tokens.
+    Pass the file that the message asks for.
     """
 
 
@@ -215,8 +215,9 @@ class QuarantineError(HeliographError, OSError):
 class OutboxError(HeliographError, OSError):
     """A directory cannot be used as an outbox.
 
-    It is raised by `configure`, `OutboxLogRecordProcessor` and the commands ``heliograph outbox``. Give the user of the process the right to
-    write to the directory, or set ``HELIOGRAPH_OUTBOX`` to another one.
+    It is raised by `configure`, `OutboxLogRecordProcessor`, `OutboxSpanProcessor`, and the commands that use an outbox. (If there are other
+    problems, too, it is one of those of a `SettingsError`.) Give the user of the process the right to write to the directory, or set
+    ``HELIOGRAPH_OUTBOX`` to another one.
 
     Attributes:
         path: The directory, or a file in it.
@@ -250,8 +251,8 @@ class OutboxFull(OutboxError):
 class SettingsError(HeliographError, ValueError):
     """Settings are invalid.
 
-    It is raised by `Settings`, by `Settings.from_env`, and by `configure` and `Host`, which read the environment. Each problem names
-    the setting, its value (if it is not secret) and the values that are allowed.
+    It is raised by `Settings`, and by what reads the environment: `Settings.from_env`, `configure`, `Host`, `OutboxLogRecordProcessor`,
+    `OutboxSpanProcessor` and the commands. Each problem names the setting, its value (if it is not secret) and the values that are allowed.
 
     Attributes:
         problems: Every problem, one sentence each.
@@ -263,10 +264,11 @@ class SettingsError(HeliographError, ValueError):
 
 
 class PluginError(HeliographError, RuntimeError):
-    """A plugin cannot be loaded, or one of its hooks returned a wrong value.
+    """A plugin cannot be loaded, added or removed, or one of its hooks failed or returned a wrong value.
 
-    It is raised by `configure`, `Host` and `Host.register`, and by `Host.create_token` and `Host.verify_token` if a hook
-    ``register_token_handler`` returned something else. Fix the plugin that the message names, or remove it.
+    It is raised by `configure`, `Host` and `Host.register` for the plugin and its hook ``register_events``, by `Host.unregister` for a plugin that
+    is not registered, and by `Host.create_token`, `Host.verify_token` and `Host.verify` if a hook ``register_token_handler`` returned
+    something else. Fix the plugin that the message names, or remove it.
     """
 
 

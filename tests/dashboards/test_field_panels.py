@@ -61,7 +61,9 @@ class Rated(Event, namespace="shop"):
     between: Annotated[int, Meta(gt=0, lt=11)]
     at_least: Annotated[int, Meta(ge=0)]
     share: Annotated[float, Attribute(unit="%", brief="A share.")]
+    part: Annotated[float, Attribute(unit="1")]
     length: Annotated[int, Attribute(unit="By")]
+    posts: Annotated[int, Attribute(unit="{post}")]
 
 
 RATED = attributes(Rated)
@@ -75,10 +77,13 @@ RATED = attributes(Rated)
         ("eleven", ["Distribution of eleven", "Sum of eleven"]),
         ("at_least", ["Distribution of at_least", "Sum of at_least"]),
         ("share", ["Distribution of share"]),
+        ("part", ["Distribution of part"]),
+        ("length", ["Distribution of length", "Sum of length"]),
+        ("posts", ["Distribution of posts", "Sum of posts"]),
     ],
 )
 def test_amounts_have_a_distribution_and_a_sum(path: str, titles: list[str]) -> None:
-    """Up to ten different numbers have shares instead. Ratios have no sum."""
+    """Up to ten different numbers have shares instead. Ratios, whose unit is `%` or `1`, have no sum."""
     found = field_panels(RATED[path], Privacy.PLAIN, BACKENDS["own"].events, ())
 
     assert [panel.title for panel in found] == titles

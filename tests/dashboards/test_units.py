@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heliograph.dashboards.units import RATIOS, grafana_unit
+from heliograph.dashboards.units import grafana_unit
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,3 @@ from heliograph.dashboards.units import RATIOS, grafana_unit
 def test_units(unit: str | None, shown: str) -> None:
     """A unit that Grafana does not know stands behind the number. `m` is a metre, and not Grafana's minute."""
     assert grafana_unit(unit) == shown
-
-
-def test_ratios_have_no_sum() -> None:
-    """A sum of percentages means nothing."""
-    assert frozenset({"1", "%"}) == RATIOS

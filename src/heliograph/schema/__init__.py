@@ -10,6 +10,7 @@ An event passes through these steps::
             → EventReader.body_text  → the body
             → EventReader.protected_properties → the quarantine                       for invalid events only
 
-`read/__init__.py` explains the function that is generated for each class, why nothing there raises, and where privacy is enforced.
+`read/__init__.py` explains the ways in which events are read, why nothing there raises, and where privacy is enforced;
+`read/generated/__init__.py` explains the function that is generated for each class.
 CONTRIBUTING.md says, step by step, how to add a value type.
 """

@@ -9,10 +9,6 @@
 3. `field` reads one field, and handles every value there can be. It is asked for what the generated functions refuse, or if
    they raise an exception.
 
-**The generated function assumes nothing.** It tests each value before it uses it. It decides nothing by itself: it
-reports no violation, and the privacy of each field is known when it is written. All ways must return the same attributes; a
-property test compares them over all documented shapes of a field.
-
 **Why no function raises**: telemetry must not change the program that it observes. Some code of the program runs while an event
 is read: a property of the event's class, the `tzinfo` of a time, a registered converter. It may raise anything. Each place that
 calls such code catches the exception and exports the field as its class name, or not at all, so that an odd value costs neither

@@ -10,7 +10,8 @@ value there can be. So one odd or invalid value costs only the reading of its fi
 
 The form of a container needs a loop, and so a helper function of its own. Everything else is an expression.
 
-**The source assumes nothing.** It tests each value before it uses it. Containers are copied first, because another thread may
+**The source assumes nothing.** It tests each value before it uses it. It decides nothing by itself: it reports no violation, and the privacy
+of each field is known when it is written. Containers are copied first, because another thread may
 change them. If anything raises an exception, what was added of the field is forgotten, and the field is read as one with an odd value.
 All ways must return the same; a property test compares them over all documented shapes of a field. No code of a program's class runs:
 attributes are read only from objects of exactly the declared class, if that is known to have no code for it.
