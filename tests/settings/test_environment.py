@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from heliograph.settings import variable_name
-from heliograph.settings.environment import parse_each, problem_of_key, warn_of_unknown_variables
+from heliograph.settings.environment import given_in, parse_each, problem_of_key, warn_of_unknown_variables
 from heliograph.settings.fields import setting
 
 
@@ -29,6 +29,13 @@ NUMBERS = {each.name: each for each in dataclasses.fields(Numbers)}
 def test_every_field_is_a_variable() -> None:
     """The name of the variable is that of the field."""
     assert variable_name("token_ttl") == "HELIOGRAPH_TOKEN_TTL"
+
+
+def test_variable_without_a_value_is_not_set() -> None:
+    """The actor's keys are an exception: an empty list of them has a meaning. Variables of others are left out."""
+    environ = {"HELIOGRAPH_ACTOR": "", "HELIOGRAPH_CONTEXT": "", "HELIOGRAPH_OUTBOX": "/var/box", "OUTBOX": "x"}
+
+    assert given_in(environ) == {"actor": "", "outbox": "/var/box"}
 
 
 def test_each_value_is_parsed_and_each_problem_is_noted() -> None:

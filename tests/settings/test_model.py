@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from heliograph import Settings, SettingsError, Signal, Validation
 from heliograph.semconv import REQUEST_ATTRIBUTES
-from heliograph.settings import FIELDS, variable_name
+from heliograph.settings import FIELDS, read_settings, variable_name
 from heliograph.settings.fields import Setting
 
 
@@ -180,6 +180,18 @@ def test_configuration_that_is_no_mapping() -> None:
     """A list or a text in the place of the settings is an error; no value at all is not."""
     assert problems({}, ["log"]) == ("plugins.heliograph: it must be a mapping of settings to their values",)  # type: ignore[arg-type]
     assert Settings.from_env({}, config=None) == Settings()
+
+
+def test_values_that_are_allowed_are_read_beside_the_others() -> None:
+    """The value of a key that a configuration must not have is none of them."""
+    environ = {"HELIOGRAPH_NAMESPACE": "shop", "HELIOGRAPH_OUTBOX_SYNC": "never"}
+    values, problems = read_settings(environ, {"namespace": "forum", "outbox": "box", "token_ttl": 60})
+
+    assert values == {"namespace": "shop", "outbox": Path("box")}
+    assert [problem.partition(":")[0] for problem in problems] == [
+        "plugins.heliograph.token_ttl",
+        "HELIOGRAPH_OUTBOX_SYNC",
+    ]
 
 
 def test_one_error_lists_every_problem() -> None:

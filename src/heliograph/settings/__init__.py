@@ -11,7 +11,7 @@ from heliograph.settings.choices import (
     SpanEventContent,
     Validation,
 )
-from heliograph.settings.environment import PREFIX, given_in, variable_name
+from heliograph.settings.environment import given_in, variable_name
 from heliograph.settings.model import FIELDS, Settings, read_settings, settings_or_environment
 from heliograph.settings.references import resolve_references
 
@@ -19,7 +19,6 @@ __all__ = [
     "DATABASE",
     "DIGESTS",
     "FIELDS",
-    "PREFIX",
     "SIGNED",
     "OutboxFullPolicy",
     "OutboxSync",
