@@ -20,6 +20,7 @@ from host.pages import AsyncReader, PageEvent, Pages, eventually, heliograph_thr
 from recorder import Telemetry
 from scripts import python
 from threads import LIMIT_SECONDS, result_in_time
+from tokens.stored.rig import TokenHost
 
 
 class HangingProvider:
@@ -506,3 +507,25 @@ def test_function_that_raises_at_shutdown_makes_it_false(
 
     assert len(called) == 1
     assert "A function of Host.at_shutdown failed" in warnings.text
+
+
+def test_last_use_of_tokens_that_cannot_be_written_does_not_stop_the_shutdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture
+) -> None:
+    """No thread may be started while the interpreter ends. The functions of `at_shutdown` are called nevertheless."""
+    called: list[float] = []
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    host = TokenHost(tmp_path / "tokens.db")
+    host.at_shutdown(called.append)
+    host.handler.usage.note("any token", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(host._background, "submit", fail)
+        host.shutdown()
+
+    assert len(called) == 1
+    assert "The last use of some tokens could not be written." in warnings.text
+    assert not host.handler.usage.is_empty
+    host.shutdown()

@@ -339,3 +339,50 @@ def test_plugin_with_a_broken_class_is_not_added(telemetry: Telemetry) -> None:
     host.track(PageEvent())
     assert bad.seen == 0
     host.shutdown()
+
+
+# Plugins that are removed
+
+
+@pytest.mark.parametrize("events", [lambda: one_class, one_class])
+def test_plugin_that_is_removed_before_startup_registers_nothing(
+    telemetry: Telemetry, events: Callable[[], Any]
+) -> None:
+    """Its async hook is not awaited, and its startup hook is not called."""
+    started: list[int] = []
+    plugin = Plugin(events, lambda: started.append(1))
+    host = telemetry.host(plugin)
+    host.unregister(plugin)
+    with host:
+        assert host.event_classes == ()
+    assert started == []
+
+
+def test_plugin_that_failed_leaves_nothing_to_the_next_one_with_its_name(telemetry: Telemetry) -> None:
+    """The hook of the plugin that was removed is not called again."""
+    calls: list[int] = []
+
+    def events() -> Any:
+        calls.append(1)
+        return failing
+
+    with telemetry.host() as host:
+        with pytest.raises(OSError, match="not now"):
+            host.register(Plugin(events))
+        host.register(Plugin())
+    assert calls == [1]
+
+
+def test_plugin_may_remove_itself_while_it_registers(telemetry: Telemetry, warnings: pytest.LogCaptureFixture) -> None:
+    """This is no failure, and the classes that it has returned are registered."""
+
+    async def events() -> list[type]:
+        host.unregister(plugin)
+        return [PageEvent]
+
+    plugin = Plugin(events)
+    host = telemetry.host(plugin)
+    with host:
+        host.track(PageEvent())
+    assert (len(telemetry.events), plugin.seen) == (1, 0)
+    assert warnings.messages == []

@@ -38,6 +38,13 @@ def test_remaining_time_falls_to_zero_and_not_below() -> None:
     assert Deadline(-5).remaining() == 0
 
 
+def test_spent_time_is_the_rest() -> None:
+    """It never exceeds the timeout."""
+    deadline = Deadline(10_000)
+    assert 0 <= deadline.spent() <= deadline.spent() <= 10_000 - deadline.remaining()
+    assert Deadline(0).spent() == 0
+
+
 @pytest.mark.parametrize("timeout_millis", ["5", None, True, b"5", [], timedelta(seconds=5)])
 def test_timeout_that_is_no_number_is_named(timeout_millis: object) -> None:
     """A wrong type is a mistake of the program, such as a variable of the environment that was not converted."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from heliograph.sdk.counting_provider import CountingProvider
+from heliograph.sdk.pipelines import Pipeline
 from heliograph.sdk.signal_providers import CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider
 from otlp_receiver import Receiver
 from processes import otlp
@@ -23,6 +25,45 @@ def test_provider_without_a_pipeline_has_nothing_to_deliver(provider_class: type
 
     assert provider.end()
     assert provider.force_flush()
+
+
+class Part:
+    """A processor that notes its end, which fails if the test says so."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self._error = error
+        self.ends = 0
+
+    def shutdown(self) -> None:
+        self.ends += 1
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize("provider_class", [CountingTracerProvider, CountingLoggerProvider])
+@pytest.mark.parametrize("error", [OSError("broken"), asyncio.CancelledError()], ids=repr)
+def test_part_that_fails_at_its_end_does_not_keep_the_others_from_ending(
+    provider_class: type[CountingProvider], error: BaseException, warnings: pytest.LogCaptureFixture
+) -> None:
+    """The outbox is the last part. The failure is logged, and the end is no success."""
+    provider = provider_class(shutdown_on_exit=False)
+    parts, former = (Part(error), Part()), (Part(error), Part())
+    provider.open(Pipeline(parts=parts, exporters=(), former=Pipeline(parts=former, exporters=())))
+
+    assert provider.end() is False
+
+    assert [part.ends for part in (*parts, *former)] == [1, 1, 1, 1]
+    assert warnings.messages == ["A part of the pipeline failed to shut down."] * 2
+    assert provider.end()
+
+
+def test_interrupt_ends_the_end() -> None:
+    """It is no failure of a part."""
+    provider = CountingTracerProvider(shutdown_on_exit=False)
+    provider.open(Pipeline(parts=(Part(KeyboardInterrupt()),), exporters=()))
+
+    with pytest.raises(KeyboardInterrupt):
+        provider.end()
 
 
 def numbers(receiver: Receiver) -> list[int]:

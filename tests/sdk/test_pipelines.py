@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
@@ -11,9 +12,12 @@ import pytest
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader
 
 from heliograph.delivery.processor import OutboxProcessor
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.export_counts import CountingBatchLogRecordProcessor, CountingBatchSpanProcessor, ExportCounts
 from heliograph.sdk.exporters import Selection, TelemetrySignal, select
 from heliograph.sdk.pipelines import ExporterHandle, PeriodicReader, Pipeline, build_pipeline
+from heliograph.semconv import SCOPE
 from threads import LIMIT_SECONDS
 
 
@@ -119,22 +123,31 @@ def test_former_pipelines_are_part_of_it() -> None:
     assert stopped == ["c", "b", "a"]
 
 
-def test_flush_reaches_every_part() -> None:
-    """Parts after one that failed are flushed, and those of the former pipeline. A part that returns None has not failed."""
+def test_flush_reaches_every_part(monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture) -> None:
+    """Parts after one that failed or raised are flushed, and those of the former pipeline. A part that returns None has not failed."""
 
     class Part:
-        def __init__(self, result: bool | None) -> None:
-            self.result = result
+        def __init__(self, result: bool | None, error: BaseException | None = None) -> None:
+            self.result, self.error = result, error
             self.limits: list[float] = []
 
         def force_flush(self, timeout_millis: float) -> bool | None:
             self.limits.append(timeout_millis)
+            if self.error is not None:
+                raise self.error
             return self.result
 
+    monkeypatch.setattr("heliograph.sdk.pipelines._failures", LimitedLog(SafeLogger(SCOPE)))
     parts = [Part(False), Part(True), Part(None)]
     assert not Pipeline(parts=(*parts[:2],), exporters=(), former=Pipeline(parts=(parts[2],), exporters=())).flush(7)
     assert [part.limits for part in parts] == [[7], [7], [7]]
     assert Pipeline(parts=(*parts[1:],), exporters=()).flush(7)
+    assert warnings.messages == []
+
+    failing = [Part(None, OSError("broken")), Part(None, asyncio.CancelledError()), Part(True)]
+    assert not Pipeline(parts=(*failing,), exporters=()).flush(7)
+    assert [part.limits for part in failing] == [[7], [7], [7]]
+    assert warnings.messages == ["A part of the pipeline failed to flush."] * 2
 
 
 def test_end_does_not_wait_for_a_part_that_hangs() -> None:

@@ -223,3 +223,41 @@ def test_spans_take_encoded_events_only_if_the_outbox_is_alone_after_all(
     thread.join()
 
     assert takes_encoded_events(provider.get_tracer("tests").start_span("one")) is is_alone
+
+
+class Failing(SpanProcessor):
+    """A processor of the program that fails at its end."""
+
+    def shutdown(self) -> None:
+        raise OSError("broken")
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        raise OSError("broken")
+
+
+class Counting(SpanProcessor):
+    """A part of the pipeline that counts its flushes and ends."""
+
+    def __init__(self) -> None:
+        self.flushes = self.ends = 0
+
+    def shutdown(self) -> None:
+        self.ends += 1
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        self.flushes += 1
+        return True
+
+
+def test_processor_of_the_program_that_fails_does_not_keep_the_outbox_from_delivering() -> None:
+    """The program gets the exception, and the pipeline is flushed, and ends."""
+    provider, part = CountingTracerProvider(shutdown_on_exit=False), Counting()
+    provider.open(Pipeline(parts=(part,), exporters=()))
+    provider.add_span_processor(Failing())
+
+    with pytest.raises(OSError, match="broken"):
+        provider.force_flush()
+    with pytest.raises(OSError, match="broken"):
+        provider.shutdown()
+
+    assert (part.flushes, part.ends) == (1, 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from opentelemetry._logs import LogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, InMemoryMetricReader, MetricExportResult
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from backends import free_port
@@ -16,7 +17,7 @@ from heliograph.sdk.export_counts import (
     CountingBatchSpanProcessor,
     counting_exporter,
 )
-from heliograph.sdk.pipelines import ExporterHandle, Pipeline
+from heliograph.sdk.pipelines import ExporterHandle, PeriodicReader, Pipeline
 from heliograph.sdk.signal_providers import CountingLoggerProvider, CountingMeterProvider, CountingTracerProvider
 from scripts import python
 
@@ -116,3 +117,37 @@ def test_flush_without_time_for_metrics_is_no_error() -> None:
         assert not provider.force_flush(0)
     finally:
         provider.shutdown()
+
+
+def test_exporter_that_fails_at_its_end_keeps_no_reader(warnings: pytest.LogCaptureFixture) -> None:
+    """The other readers export for the last time, and all of them are removed from the provider."""
+
+    class Exporter(ConsoleMetricExporter):
+        def __init__(self, error: Exception | None = None) -> None:
+            super().__init__()
+            self.error = error
+            self.exports = 0
+
+        def export(self, *_: Any, **__: Any) -> MetricExportResult:
+            self.exports += 1
+            return MetricExportResult.SUCCESS
+
+        def shutdown(self, *_: Any, **__: Any) -> None:
+            if self.error is not None:
+                raise self.error
+
+    exporters = [Exporter(OSError("broken")), Exporter()]
+    provider = CountingMeterProvider(shutdown_on_exit=False)
+    provider.open(Pipeline(parts=tuple(map(PeriodicReader, exporters)), exporters=()))
+    counter = provider.get_meter("tests").create_counter("ticks")
+    counter.add(1)
+
+    assert provider.end() is False
+
+    assert [each.exports for each in exporters] == [1, 1]
+    assert warnings.messages == ["A part of the pipeline failed to shut down."]
+    reader = InMemoryMetricReader()
+    provider.open(Pipeline(parts=(reader,), exporters=()))
+    counter.add(1)
+    assert reader.get_metrics_data() is not None
+    assert provider.end()

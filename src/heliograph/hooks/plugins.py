@@ -76,16 +76,17 @@ class Plugins:
         names = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
         return next(each for each in names if not self._manager.has_plugin(each))
 
-    def unregister(self, plugin: object) -> None:
-        """Remove a plugin.
+    def unregister(self, plugin: object) -> str:
+        """Remove a plugin. Return its name, as in `calls_by_plugin`.
 
         Raises:
             PluginError: It is not registered.
         """
         if not any(plugin is each for each in self):
             raise PluginError(f"the plugin {label_of(plugin)} is not registered, so it cannot be removed")
-        self._manager.unregister(plugin)
-        self._calls_by_plugin = {}
+        name = self.name_of(plugin)
+        self.unregister_name(name)
+        return name
 
     def name_of(self, plugin: object) -> str:
         """Return the name of a registered plugin, as in `calls_by_plugin`."""

@@ -393,7 +393,7 @@ class Host:
         try:
             self._plugin_startup.add(plugin)
         except BaseException:
-            self._plugins.unregister(plugin)
+            self.unregister(plugin)
             raise
 
     def unregister(self, plugin: object) -> None:
@@ -405,7 +405,7 @@ class Host:
         Raises:
             PluginError: It is not registered.
         """
-        self._plugins.unregister(plugin)
+        self._plugin_startup.forget(self._plugins.unregister(plugin))
 
     async def invoke_startup(self) -> None:
         """Run the plugins' startup hooks, and those `register_events` that are async, once.

@@ -141,7 +141,11 @@ class HostLifetime:
     def _write_token_uses(self) -> None:
         """Submit the uses of tokens that are not written yet. `flush` waits for this, as for any job."""
         if self._database_tokens is not None and not self._database_tokens.usage.is_empty:
-            self._background.submit(self._database_tokens.flush, description="writing the last use of tokens")
+            try:
+                self._background.submit(self._database_tokens.flush, description="writing the last use of tokens")
+            except Exception:
+                # No thread can be started: the interpreter ends, or the system has too many. The other parts end nevertheless.
+                logger.exception("The last use of some tokens could not be written.")
 
     def _call_at_shutdown(self, deadline: Deadline) -> bool:
         """Call the functions of `at_shutdown` in order. Return False if one of them returned False or raised an exception."""

@@ -113,6 +113,14 @@ class PluginStartup:
             for step in iter(()) if start is None else self._start(start):
                 self._background.call(_awaited, step)
 
+    def forget(self, name: str) -> None:
+        """Forget what the hook `register_events` of a plugin, which is removed, has returned for an event loop."""
+        _, results = self._async_events.pop(name, (None, None))
+        for result in results or ():
+            # Python warns of a coroutine that is never awaited.
+            if inspect.iscoroutine(result):
+                result.close()
+
     def _classes_of(self, name: str, call: HookCall) -> list[type]:
         """Return the event classes of a plugin. What its hook returns for an event loop is kept for the second step."""
         try:
@@ -148,7 +156,8 @@ class PluginStartup:
         self._async_events[name] = (call, None)
         for result in call(datasette=self._datasette) if results is None else results:
             yield self._register_result(result)
-        del self._async_events[name]
+        # It may have been removed meanwhile.
+        self._async_events.pop(name, None)
 
     async def _register_result(self, result: object) -> None:
         value: Any = result_of(result)
@@ -177,7 +186,7 @@ class PluginStartup:
             self._remove(hook, name, errors[0])
 
     def _remove(self, hook: str, name: str, error: BaseException) -> None:
-        self._async_events.pop(name, None)
+        self.forget(name)
         self._plugins.unregister_name(name)
         self._metrics.hook_failures.add(hook, error_type(error))
         message = "The hook %s of the plugin %s failed. The host goes on without that plugin."

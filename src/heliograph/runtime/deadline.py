@@ -29,6 +29,9 @@ class Deadline:
     Raises:
         TypeError: The timeout is not an `int`, a `float` or another real number.
         ValueError: The timeout is NaN.
+
+    Attributes:
+        timeout_millis: The time from the start to the deadline, in milliseconds.
     """
 
     def __init__(self, timeout_millis: float) -> None:
@@ -37,11 +40,16 @@ class Deadline:
             raise TypeError(f"a timeout is a number of milliseconds, such as 5000, not {timeout_millis!r}")
         if math.isnan(timeout_millis):
             raise ValueError("a timeout is a number of milliseconds, such as 5000, not NaN")
-        self._end = time.monotonic() + min(timeout_millis, MAX_MILLIS) / 1000
+        self.timeout_millis = min(timeout_millis, MAX_MILLIS)
+        self._end = time.monotonic() + self.timeout_millis / 1000
 
     def remaining(self) -> float:
         """Return the milliseconds until the deadline; 0 if it has passed."""
         return max(0.0, (self._end - time.monotonic()) * 1000)
+
+    def spent(self) -> float:
+        """Return the milliseconds since the start; the timeout if the deadline has passed."""
+        return self.timeout_millis - self.remaining()
 
 
 def run_within(timeout_millis: float, function: Callable[[], T]) -> T | None:

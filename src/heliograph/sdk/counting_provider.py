@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from heliograph.runtime.fork import after_fork_in_child
 from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.export_counts import ExportCounts, run_flush
 from heliograph.sdk.pipelines import Pipeline
@@ -105,8 +106,18 @@ class CountingProvider:
         return run_flush([exporter.counts for exporter in pipeline.all_exporters], lambda: self._end(pipeline))
 
     def _end(self, pipeline: Pipeline) -> bool:
-        for part in pipeline.all_parts:
+        # A list, so that every part ends; `all` alone would stop at the first that failed.
+        results = [self._end_part(part) for part in pipeline.all_parts]
+        return all(results)
+
+    def _end_part(self, part: Any) -> bool:
+        """Shut a part of the pipeline down. Return False if it failed."""
+        try:
             part.shutdown()
+        except program_errors():
+            # The code of an exporter may raise anything. The other parts, such as the outbox, have to end nevertheless.
+            logger.exception("A part of the pipeline failed to shut down.")
+            return False
         return True
 
     def add_late(self) -> None:

@@ -12,11 +12,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from typing_extensions import assert_never
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
 from heliograph.runtime.deadline import run_within
+from heliograph.runtime.limited_log import LimitedLog
+from heliograph.runtime.program_errors import program_errors
+from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.sdk.explained_exporters import create_exporter
 from heliograph.sdk.export_counts import (
     CountingBatchLogRecordProcessor,
@@ -24,12 +28,15 @@ from heliograph.sdk.export_counts import (
     ExportCounts,
 )
 from heliograph.sdk.exporters import OTLP_BY_PROTOCOL, Selection, TelemetrySignal
+from heliograph.semconv import SCOPE
 
 if TYPE_CHECKING:
     from heliograph.delivery.processor import OutboxProcessor
 
 GRACE_MILLIS: Final = 100.0
 """The shortest time that a shutdown gets, in milliseconds, so that connections are closed even if the caller's deadline has passed."""
+
+_failures: Final = LimitedLog(SafeLogger(SCOPE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +93,7 @@ class Pipeline:
     def flush(self, timeout_millis: float) -> bool:
         """Flush all parts. Return False if one of them failed."""
         # A list, so that every part is flushed; `all` alone would stop at the first that failed.
-        results = [part.force_flush(timeout_millis) is not False for part in self.all_parts]
+        results = [_flush(part, timeout_millis) for part in self.all_parts]
         return all(results)
 
     def stop(self) -> None:
@@ -170,6 +177,19 @@ def _pipeline(exporters: Sequence[Any], parts: Iterable[Any]) -> Pipeline:
         ExporterHandle(counts=each.counts, destination=_destination_of(each), stop=each.stop) for each in exporters
     )
     return Pipeline(parts=tuple(parts), exporters=tuple(handles))
+
+
+def _flush(part: Any, timeout_millis: float) -> bool:
+    """Flush a part of a pipeline. Return False if it failed."""
+    try:
+        return part.force_flush(timeout_millis) is not False
+    except MetricsTimeoutError:
+        # An outbox whose server is down has used up the time. This is no defect, and needs no traceback.
+        return False
+    except program_errors() as error:
+        # The code of an exporter may raise anything. The other parts have to be flushed nevertheless.
+        _failures.log((type(part), type(error)), "A part of the pipeline failed to flush.", error=error)
+        return False
 
 
 def _end(function: Callable[[], object]) -> None:

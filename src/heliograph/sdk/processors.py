@@ -30,14 +30,21 @@ class _WithPipeline:
 
     def shutdown(self) -> None:
         """End the added processors and the pipeline: the program shuts the provider down itself."""
-        super().shutdown()  # type: ignore[misc]  # of the SDK's class, next in the MRO
-        self._provider.end()
+        try:
+            super().shutdown()  # type: ignore[misc]  # of the SDK's class, next in the MRO
+        finally:
+            self._provider.end()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the added processors and the pipeline."""
         deadline = Deadline(timeout_millis)
-        is_flushed: bool = super().force_flush(timeout_millis)  # type: ignore[misc]  # as in `shutdown`
-        return self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
+        is_flushed = False
+        try:
+            is_flushed = super().force_flush(timeout_millis)  # type: ignore[misc]  # as in `shutdown`
+        finally:
+            # A processor of the program that raises must not keep the outbox from delivering.
+            is_flushed = self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
+        return is_flushed
 
 
 class SpanProcessors(_WithPipeline, SynchronousMultiSpanProcessor):

@@ -10,7 +10,6 @@ from typing import Any
 
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.trace import TracerProvider
 
 from heliograph.delivery.logger import make_outbox_logger
@@ -89,15 +88,10 @@ class CountingMeterProvider(CountingProvider, MeterProvider):
 
     def _flush(self, timeout_millis: float) -> bool:
         # The SDK's own flush knows only the readers that the provider was made with.
-        try:
-            return self.flush_pipeline(timeout_millis)
-        except MetricsTimeoutError:
-            # An outbox whose server is down has used up the time. This is no defect, and needs no traceback.
-            return False
+        return self.flush_pipeline(timeout_millis)
 
-    def _end(self, pipeline: Pipeline) -> bool:
-        for reader in pipeline.parts:
-            # This comes before it is removed, because the reader exports for the last time.
-            reader.shutdown()
-            self.remove_metric_reader(reader)
-        return True
+    def _end_part(self, part: Any) -> bool:
+        # This comes before it is removed, because the reader exports for the last time.
+        has_ended = super()._end_part(part)
+        self.remove_metric_reader(part)
+        return has_ended

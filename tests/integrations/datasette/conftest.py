@@ -21,6 +21,7 @@ from jinja2.bccache import Bucket
 
 from heliograph.integrations.datasette import plugin
 from heliograph.telemetry import metrics
+from integrations.datasette.deadline_clock import Clock
 from recorder import Telemetry
 
 # Where rich is installed, Datasette prints errors with the values of all variables, which takes a second each time.
@@ -79,6 +80,14 @@ def instances() -> Iterator[Instances]:
     made = Instances()
     yield made
     made.close()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of deadlines."""
+    clock = Clock()
+    monkeypatch.setattr("heliograph.runtime.deadline.time", clock)
+    return clock
 
 
 @pytest.fixture

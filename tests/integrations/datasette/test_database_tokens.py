@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from datasette.utils import StartupError
 from heliograph import tokens
 from heliograph.integrations.datasette import plugin
 from heliograph.integrations.datasette.instance_state import state_of
+from threads import LIMIT_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +158,16 @@ async def test_database_that_fails_does_not_keep_datasette_from_stopping(instanc
 
     await state_of(instance).end_tokens(100)
 
+    assert "The last use of some tokens could not be written." in warnings.text
+
+
+async def test_database_that_hangs_does_not_keep_datasette_from_stopping(instance, monkeypatch, warnings) -> None:
+    """Another process may hold its lock for a long time."""
+    monkeypatch.setattr(state_of(instance).database_tokens, "flush", asyncio.Event().wait)
+
+    await asyncio.wait_for(state_of(instance).end_tokens(100), LIMIT_SECONDS)
+
+    await state_of(instance).tracker.wait(LIMIT_SECONDS)
     assert "The last use of some tokens could not be written." in warnings.text
 
 

@@ -13,6 +13,8 @@ from datasette.utils import StartupError
 from heliograph import OutboxError, SettingsError
 from heliograph.integrations.datasette import plugin
 from heliograph.integrations.datasette.instance_state import state_of
+from heliograph.runtime.deadline import Deadline
+from integrations.datasette.deadline_clock import Clock
 
 
 class Instance:
@@ -135,16 +137,44 @@ def test_handlers_that_cannot_be_traced_are_returned_unchanged(warnings: pytest.
 @pytest.mark.anyio
 async def test_shutdown_flushes_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush waits for servers, and must not block Datasette's event loop."""
-    calls: list[tuple[int, bool]] = []
+    calls: list[tuple[float, bool]] = []
     monkeypatch.setattr(
-        plugin.providers,
-        "flush_at_shutdown",
-        lambda timeout: calls.append((timeout, threading.current_thread() is threading.main_thread())),
+        plugin,
+        "flush",
+        lambda deadline: calls.append((deadline.timeout_millis, threading.current_thread() is threading.main_thread())),
     )
 
     await plugin.shutdown(Instance(flush_timeout_millis=700))()
 
     assert calls == [(700, False)]
+
+
+@pytest.mark.anyio
+async def test_steps_of_the_shutdown_have_one_deadline(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Each step has the time that those before it have left, and the exit has the rest."""
+    flushed: list[float] = []
+    limits: list[float] = []
+    spent: list[float] = []
+
+    def flush(deadline: Deadline) -> None:
+        flushed.append(deadline.remaining())
+
+    async def work() -> None:
+        clock.now += 0.3
+
+    instance = Instance(flush_timeout_millis=700)
+    state = state_of(instance)
+    monkeypatch.setattr(plugin, "flush", flush)
+    monkeypatch.setattr(plugin.providers, "note_shutdown", spent.append)
+    monkeypatch.setattr(state, "end_recent", limits.append)
+    monkeypatch.setattr(state, "end_quarantine", limits.append)
+    state.tracker.run_later(work)
+
+    await plugin.shutdown(instance)()
+
+    assert flushed == pytest.approx([400])
+    assert limits == pytest.approx([400, 400])
+    assert spent == pytest.approx([300])
 
 
 @pytest.mark.anyio

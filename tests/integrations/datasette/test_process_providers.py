@@ -13,7 +13,9 @@ from datasette.cli import cli
 
 from heliograph import OutboxError, Settings, SettingsError
 from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
+from heliograph.runtime.deadline import Deadline
 from heliograph.sdk.exporters import TelemetrySignal
+from integrations.datasette.deadline_clock import Clock
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 ALONE = {"DATASETTE_LOAD_PLUGINS": "heliograph"}
@@ -31,24 +33,6 @@ class ProviderUse:
     def shutdown(self, timeout_millis: float) -> bool:
         self.shutdowns.append(timeout_millis)
         return True
-
-
-class Clock:
-    """Replaces the monotonic clock; it moves only when a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of deadlines."""
-    clock = Clock()
-    monkeypatch.setattr("heliograph.runtime.deadline.time", clock)
-    return clock
 
 
 class SetUps:
@@ -163,7 +147,10 @@ def test_all_uses_of_providers_end_at_exit_once(
 ) -> None:
     """All global providers are flushed before. A second Datasette in the process registers nothing more."""
     flushes: list[float] = []
-    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", flushes.append)
+    monkeypatch.setattr(
+        "heliograph.integrations.datasette.process_providers.flush",
+        lambda deadline: flushes.append(deadline.remaining()),
+    )
     providers = ProcessProviders({**ENDPOINT, **ALONE})
     providers.set_up_at_import()
     for timeout in (100, 200):
@@ -218,24 +205,20 @@ def test_short_command_waits_no_longer_than_the_settings_say(
     assert [registered for _, registered in at_exit] == [100]
 
 
-@pytest.mark.parametrize(
-    ("spent", "flushes"), [(0, [1000, 1000]), (300, [1000, 700]), (1000, [1000])], ids=["none", "some", "all"]
-)
+@pytest.mark.parametrize(("spent", "flushes"), [(0, [1000]), (300, [700]), (1000, [])], ids=["none", "some", "all"])
 def test_stop_of_the_server_and_exit_have_one_timeout(
     set_ups: SetUps, monkeypatch: pytest.MonkeyPatch, clock: Clock, spent: float, flushes: list[float]
 ) -> None:
     """A backend that does not answer is waited for once. After the whole timeout, the exit flushes no more."""
     flushed: list[float] = []
-
-    def flush(timeout_millis: float) -> None:
-        flushed.append(timeout_millis)
-        clock.now += spent / 1000 if len(flushed) == 1 else 0
-
-    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", flush)
+    monkeypatch.setattr(
+        "heliograph.integrations.datasette.process_providers.flush",
+        lambda deadline: flushed.append(deadline.remaining()),
+    )
     providers = ProcessProviders(ENDPOINT)
     providers.set_up_at_startup()
 
-    providers.flush_at_shutdown(1000)
+    providers.note_shutdown(spent)
     providers._shutdown(1000)
 
     assert flushed == pytest.approx(flushes)
@@ -246,18 +229,13 @@ def test_server_that_starts_after_another_has_the_whole_timeout(
     set_ups: SetUps, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """A process may serve one Datasette after another; its telemetry must not be given up because of the first one."""
-
-    def flush(timeout_millis: float) -> None:
-        clock.now += timeout_millis / 1000
-
-    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", flush)
+    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", lambda _: None)
     providers = ProcessProviders(ENDPOINT)
     providers.set_up_at_startup()
-    providers.flush_at_shutdown(1000)
+    providers.note_shutdown(1000)
 
     providers.set_up_at_startup()
 
-    monkeypatch.setattr("heliograph.integrations.datasette.process_providers.flush", lambda _: None)
     providers._shutdown(1000)
     assert set_ups.uses[0].shutdowns == pytest.approx([1000])
 
@@ -276,7 +254,7 @@ def test_nothing_is_registered_for_exit_if_no_provider_is_used(
 
 def test_flush_that_loses_telemetry_is_a_warning(telemetry, set_globally, warnings: pytest.LogCaptureFixture) -> None:
     """A flush that delivers everything logs nothing."""
-    flush(20_000)
+    flush(Deadline(20_000))
     assert warnings.messages == []
 
     class Losing(type(telemetry.tracer_provider)):  # type: ignore[misc]
@@ -284,7 +262,7 @@ def test_flush_that_loses_telemetry_is_a_warning(telemetry, set_globally, warnin
             return False
 
     set_globally(**{**telemetry.providers, "tracer_provider": Losing(shutdown_on_exit=False)})
-    flush(20_000)
+    flush(Deadline(20_000))
 
     assert warnings.messages == [
         "Not all telemetry was delivered within 20000 ms; the rest may be lost. Check that the backend is reachable."

@@ -160,7 +160,8 @@ async def test_function_with_a_delay_runs_later_and_nobody_waits_for_it(instance
 
     tracker = state_of(instance).tracker
     tracker.run_later(run, 0.01)
-    assert tracker.is_idle
+    await tracker.wait(60)
+    assert not ran.is_set()
     await asyncio.wait_for(ran.wait(), 60)
 
 

@@ -6,10 +6,12 @@ that these two use are made for several threads.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -112,19 +114,22 @@ class InstanceState:
         """Record abandoned verifications, write the last uses of tokens, and close the database if it has only tokens.
 
         Args:
-            timeout_millis: The time for which it waits for events of tokens that are being tracked.
+            timeout_millis: The time for which it waits for these uses, and for events of tokens that are being tracked.
         """
         self._tokens.end_abandoned()
+        if self.database_tokens is not None:
+            # Beside the events, so that a hook that hangs takes no time from it.
+            self.tracker.run_later(partial(self._write_token_uses, self.database_tokens, timeout_millis / 1000))
         await self.tracker.wait(timeout_millis / 1000)
-        if self.database_tokens is None:
-            return
+        if self._own_database is not None:
+            self._own_database.close()
+
+    async def _write_token_uses(self, handler: DatabaseTokenHandler, timeout_seconds: float) -> None:
         try:
-            await self.database_tokens.flush()
+            await asyncio.wait_for(handler.flush(), timeout_seconds)
         except Exception:
             # The database may be locked or gone. Datasette must stop nevertheless.
             logger.exception("The last use of some tokens could not be written.")
-        if self._own_database is not None:
-            self._own_database.close()
 
     def _keep_recent(self, path: Path | None) -> RecentEvents | None:
         if path is None:

@@ -41,9 +41,10 @@ from heliograph.integrations.asgi_types import App
 from heliograph.integrations.datasette.created_tokens import with_created_tokens, with_token_id
 from heliograph.integrations.datasette.instance_state import state_of
 from heliograph.integrations.datasette.page import navigation, views
-from heliograph.integrations.datasette.process_providers import ProcessProviders
+from heliograph.integrations.datasette.process_providers import ProcessProviders, flush
 from heliograph.integrations.datasette.request_actor import keep_request, with_request_actor
 from heliograph.integrations.datasette.routes import Routes
+from heliograph.runtime.deadline import Deadline
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors
@@ -186,15 +187,16 @@ def shutdown(datasette: Datasette) -> Callable[[], Awaitable[None]]:
             instance = state_of(datasette)
         except SettingsError:  # `startup` has raised it, too
             return
-        timeout_millis: float = instance.settings.flush_timeout_millis
-        # A hook that hangs must not keep the providers from sending.
-        if not instance.tracker.is_idle:
-            timeout_millis /= 2
-        await instance.end_tokens(timeout_millis)
-        await asyncio.gather(
-            asyncio.to_thread(providers.flush_at_shutdown, timeout_millis),
-            asyncio.to_thread(instance.end_recent, timeout_millis),
-            asyncio.to_thread(instance.end_quarantine, timeout_millis),
-        )
+        deadline = Deadline(instance.settings.flush_timeout_millis)
+        try:
+            # Half of the time: a hook that hangs must not keep the providers from sending.
+            await instance.end_tokens(deadline.remaining() / 2)
+            await asyncio.gather(
+                asyncio.to_thread(flush, deadline),
+                asyncio.to_thread(instance.end_recent, deadline.remaining()),
+                asyncio.to_thread(instance.end_quarantine, deadline.remaining()),
+            )
+        finally:
+            providers.note_shutdown(deadline.spent())
 
     return inner

@@ -55,8 +55,8 @@ logger: Final = SafeLogger(SCOPE)
 class ProcessProviders:
     """Sets the global providers in two steps, because Datasette's first spans begin before any hook runs.
 
-    Threads: all methods are called in the main thread, one after the other, except `flush_at_shutdown`, which runs in a thread while a server
-    stops, and `_shutdown`, which `AtExit` calls in its own thread when the process exits.
+    Threads: all methods are called in the main thread, one after the other, except `_shutdown`, which `AtExit` calls in its own
+    thread when the process exits.
 
     Args:
         environ: The environment.
@@ -66,7 +66,7 @@ class ProcessProviders:
         self._environ = environ
         self._uses: list[ProviderUse] = []
         self._exit_is_set = False
-        # The time of the last `flush_at_shutdown`. The exit has the rest of the timeout.
+        # The time that the last server took to stop. The exit has the rest of the timeout.
         self._spent_millis = 0.0
 
     def set_up_at_import(self) -> None:
@@ -98,19 +98,17 @@ class ProcessProviders:
             logger.warning(_NOT_IN_OUTBOX if has_outbox else _NOT_AT_ENDPOINT, owner, owner)
         self._log_routes(None if settings is None else settings.outbox)
 
-    def flush_at_shutdown(self, timeout_millis: float) -> None:
-        """Flush all providers because a server stops. The time that this takes counts for the exit of the process, too.
+    def note_shutdown(self, spent_millis: float) -> None:
+        """Note the time that a server took to stop, which counts for the exit of the process, too.
 
         Otherwise a process whose backend is unreachable would wait for it twice.
         """
-        deadline = Deadline(timeout_millis)
-        flush(timeout_millis)
-        self._spent_millis = timeout_millis - deadline.remaining()
+        self._spent_millis = spent_millis
 
     def shut_down_at_exit(self, timeout_millis: int) -> None:
         """When the interpreter exits, flush all providers and shut down those set here, within the timeout.
 
-        The timeout is for this and for the last `flush_at_shutdown` together. For a person who waits for a command such as
+        The timeout is for this and for the stop of the last server together. For a person who waits for a command such as
         ``datasette create-token``, it is `COMMAND_MILLIS` at most.
         """
         if is_short_command():
@@ -120,7 +118,7 @@ class ProcessProviders:
             from heliograph.runtime.at_exit import AtExit
 
             self._exit_is_set = True
-            AtExit(self._shutdown, timeout_millis, in_children=lambda: flush(timeout_millis))
+            AtExit(self._shutdown, timeout_millis, in_children=lambda: flush(Deadline(timeout_millis)))
 
     def _set_up(
         self,
@@ -161,7 +159,7 @@ class ProcessProviders:
         deadline = Deadline(timeout_millis - self._spent_millis)
         # Without any time left, the flush of the server has failed, and has logged a warning.
         if deadline.remaining() > 0:
-            flush(deadline.remaining())
+            flush(deadline)
         for use in self._uses:
             use.shutdown(deadline.remaining())
 
@@ -192,12 +190,12 @@ def is_short_command() -> bool:
     return context.command is not module.serve
 
 
-def flush(timeout_millis: float) -> None:
-    """Let the global providers send what they hold, within the timeout, and log a warning if not all was delivered."""
-    if not Providers().force_flush(timeout_millis):
+def flush(deadline: Deadline) -> None:
+    """Let the global providers send what they hold, by the deadline, and log a warning if not all was delivered."""
+    if not Providers().force_flush(deadline.remaining()):
         logger.warning(
             "Not all telemetry was delivered within %d ms; the rest may be lost. Check that the backend is reachable.",
-            timeout_millis,
+            deadline.timeout_millis,
         )
 
 

@@ -38,11 +38,6 @@ class DatasetteTracker:
         self._tasks: set[asyncio.Future[None]] = set()
         self._failures = LimitedLog(logger)
 
-    @property
-    def is_idle(self) -> bool:
-        """True if no function of `run_later` waits or runs."""
-        return not self._tasks
-
     async def track(self, event: TokenEvent) -> None:
         """Track an event now, or the creation of a token when the request ends."""
         created = of_request.get()
