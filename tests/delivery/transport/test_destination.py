@@ -48,13 +48,43 @@ def test_secrets_are_whole_values_and_their_words() -> None:
     )
 
     assert destination.secrets == (
+        "Basic",
+        "Basic dXNlcjpwcm94eS1zZWNyZXQ=",
         "Bearer",
         "Bearer abcdef",
         "abcdef",
+        "dXNlcjpwcm94eS1zZWNyZXQ=",
         "key=query-secret",
         "proxy-secret",
+        "query-secret",
         "url-secret",
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "secrets"),
+    [
+        ("api_key=SECRET123", {"api_key=SECRET123", "SECRET123"}),
+        ("a=first-key&b=second-key", {"first-key", "second-key"}),
+        ("api_key=&v=1", {"api_key=&v=1"}),
+        ("SECRET123&v=1", {"SECRET123"}),
+        ("api_key=c2VjcmV0Cg==", {"c2VjcmV0Cg=="}),
+        ("api_key=one%2Ftwo", {"one%2Ftwo", "one/two"}),
+        ("api_key=left+right", {"left+right", "left right"}),
+    ],
+)
+def test_secrets_are_values_of_the_query(query: str, secrets: set[str]) -> None:
+    """Some backends take their key as a query, and repeat the key alone: as it was sent, or decoded."""
+    found = http(f"https://collector.example/v1/logs?{query}").secrets
+
+    assert secrets <= set(found)
+    assert "api_key" not in found
+
+
+def test_secrets_are_decoded_passwords_and_user_names_without_one() -> None:
+    """A user name without a password may be a token."""
+    assert {"p%40ss", "p@ss"} <= set(http(proxy="http://user:p%40ss@proxy.example").secrets)
+    assert "proxy-token" in http(proxy="http://proxy-token@proxy.example").secrets
 
 
 def test_words_of_less_than_four_characters_are_no_secrets() -> None:

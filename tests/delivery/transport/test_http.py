@@ -508,6 +508,17 @@ def test_credentials_of_a_proxy_are_in_no_message() -> None:
     assert encoded not in repr(verdict)
 
 
+def test_key_in_the_query_is_in_no_message() -> None:
+    """A server repeats the key alone, which is removed, too."""
+    head = b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\n"
+    with listening(lambda connection, _: connection.sendall(head + b"invalid key SECRET123")) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs?api_key=SECRET123")
+
+    assert verdict.reason is Reason.UNAUTHENTICATED
+    assert "invalid key" in verdict.message
+    assert "SECRET123" not in repr(verdict)
+
+
 def test_connection_that_ends_in_the_handshake_is_a_lost_connection() -> None:
     """OpenSSL reports it as an error of TLS, but no certificate is wrong."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -578,7 +589,10 @@ def test_switch_of_protocols_is_no_interim_response() -> None:
         ("identity", PARTIAL, Action.PARTIAL),
         ("gzip", b"not compressed", Action.HOLD),
         ("gzip", gzip.compress(PARTIAL)[:12], Action.HOLD),
-        ("br", b"unknown", Action.HOLD),
+        ("gzip", gzip.compress(b"") + gzip.compress(PARTIAL), Action.HOLD),
+        # This would be a message with an unknown field.
+        ("br", b"\x78\x00", Action.HOLD),
+        ("utf-8", PARTIAL, Action.PARTIAL),
         ("gzip", gzip.compress(bytes(50 * 2**20), 1), Action.HOLD),
     ],
 )
@@ -590,3 +604,32 @@ def test_compressed_response_is_read(encoding: str, body: bytes, action: Action)
 
     assert verdict.action is action
     assert "accept-encoding: identity" in listener.heads[0]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_compressed_success_that_is_cut_off_is_no_delivery(encoding: str) -> None:
+    """Wherever a partial success is cut off: its bytes, or the part that can be decoded, may look like a full success."""
+    compressed = gzip.compress(PARTIAL) if encoding == "gzip" else zlib.compress(PARTIAL)
+    bodies = [compressed[:size] for size in range(1, len(compressed))]
+
+    def answer(connection: socket.socket, _: str) -> None:
+        body = bodies.pop()
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+
+    count = len(bodies)
+    with listening(answer) as listener:
+        verdicts = [send(f"http://127.0.0.1:{listener.port}/v1/logs") for _ in range(count)]
+
+    assert {(verdict.action, verdict.reason) for verdict in verdicts} == {(Action.HOLD, Reason.UNREADABLE)}
+
+
+def test_error_whose_text_cannot_be_decoded_is_judged_by_its_status() -> None:
+    """The message has no compressed bytes."""
+    body = gzip.compress(b"down for maintenance")[:-4]
+    head = b"HTTP/1.1 503 Down\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    with listening(lambda connection, _: connection.sendall(head % len(body) + body)) as listener:
+        verdict = send(f"http://127.0.0.1:{listener.port}/v1/logs")
+
+    assert (verdict.action, verdict.reason) == (Action.RETRY, Reason.UNAVAILABLE)
+    assert verdict.message.endswith("/v1/logs")

@@ -6,6 +6,7 @@ them, so that they can be removed from the server's own texts before those are l
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import enum
 import ssl
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from heliograph.delivery.transport.endpoint import scheme_of, shown_endpoint
 from heliograph.runtime.fork_lock import importing
@@ -105,16 +106,23 @@ class Destination:
     def secrets(self) -> tuple[str, ...]:
         """The texts that must be in no log line and no message, sorted.
 
-        They are the values of the headers, each whole and word by word (``Bearer abc`` and ``abc``), the query and the password of
-        the URL, and the proxy's password, except for texts of less than four characters.
+        They are the values of the headers, each whole and word by word (``Bearer abc`` and ``abc``), the header for the proxy
+        likewise, and the credentials in the URLs (`_credentials_in`), except for texts of less than four characters.
         """
-        values = [*self.headers.values()]
-        if scheme_of(self.url):
-            url = urlsplit(self.url)
-            values += [url.query, url.password or ""]
-        values += [urlsplit(self.proxy).password or ""] if self.proxy else []
+        values = [*self.headers.values(), *self.proxy_headers.values()]
+        values += _credentials_in(self.url) if scheme_of(self.url) else []
+        values += _credentials_in(self.proxy) if self.proxy else []
         words = {word for value in values for word in (value, *value.split())}
         return tuple(sorted(word for word in words if len(word) >= _SHORTEST_SECRET))
+
+    @property
+    def proxy_headers(self) -> Mapping[str, str]:
+        """The headers with the credentials for the proxy; none if its URL has no user name."""
+        proxy = urlsplit(self.proxy or "")
+        if not proxy.username:
+            return Headers()
+        credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        return Headers({"proxy-authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"})
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the TLS settings of a new connection.
@@ -129,6 +137,17 @@ class Destination:
             # With an empty password, an encrypted key is an error. Without one, OpenSSL would ask at the terminal.
             context.load_cert_chain(self.client_certificate, self.client_key, password="")
         return context
+
+
+def _credentials_in(url: str) -> list[str]:
+    """Return the texts of a URL that may be credentials, each as it is there, and decoded, as a server may repeat it.
+
+    They are the password, or the user name if there is none; the query; and each value in it, or the whole of a part without ``=``.
+    """
+    parts = urlsplit(url)
+    values = [parts.password or parts.username or "", parts.query]
+    values += [pair.split("=", 1)[-1] for pair in parts.query.split("&")]
+    return [text for value in values for text in (value, unquote(value), unquote_plus(value))]
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext:

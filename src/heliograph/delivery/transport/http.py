@@ -19,7 +19,6 @@ own, and signal handlers run in the main thread. The command line closes after i
 
 from __future__ import annotations
 
-import base64
 import gzip
 import io
 import os
@@ -29,7 +28,7 @@ import zlib
 from datetime import datetime, timezone
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected, parse_headers
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from heliograph.delivery.transport.connect import Resolver, connect, start_tls
 from heliograph.delivery.transport.contract import Transport
@@ -42,6 +41,7 @@ from heliograph.delivery.transport.verdict import (
     Verdict,
     check_request_size,
     no_response,
+    unreadable_response,
     verdict_from_http,
 )
 from heliograph.runtime.deadline import Deadline
@@ -57,7 +57,9 @@ USER_AGENT: Final = f"heliograph/{__version__}"
 _SUCCESS: Final = range(200, 300)
 _INTERIM: Final = frozenset(range(100, 200)) - {101}
 _MAX_INTERIM: Final = 100
-_COMPRESSED: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_SUPPORTED: Final = frozenset({"gzip", "x-gzip", "deflate"})
+_COMPRESSIONS: Final = _SUPPORTED | {"br", "compress", "x-compress", "zstd"}
+"""The content codings that change the bytes. A server that names something else, such as a character set, sends them as they are."""
 _GZIP_LEVEL: Final = 6
 """The default of zlib and of gRPC. Level 9 takes twice the time and saves one percent."""
 
@@ -73,7 +75,7 @@ class HttpTransport(Transport):
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
-        self._secrets = (*destination.secrets, *_proxy_headers(urlsplit(destination.proxy or "")).values())
+        self._secrets = destination.secrets
         self._url = urlsplit(destination.url)
         self._next_hop = destination.proxy or destination.url
         self._target, self._headers = self._request_head()
@@ -139,12 +141,17 @@ class HttpTransport(Transport):
             if response.will_close or not response.isclosed():
                 self._discard_connection()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        body = _decoded(body, headers.get("content-encoding", ""))
         now = datetime.now(timezone.utc)
         explanation = explain_status(response.status, self._destination.url)
         label = f"HTTP {response.status} from {self._destination.shown_url}"
         if explanation:
             label += f" ({explanation})"
+        try:
+            body = _decoded(body, headers.get("content-encoding", ""))
+        except ValueError as error:
+            if response.status in _SUCCESS:
+                return unreadable_response(label, str(error), self._secrets)
+            body = b""
         return verdict_from_http(
             response.status, headers, body, now=now, secrets=self._secrets, label=label, explanation=explanation
         )
@@ -173,19 +180,19 @@ class HttpTransport(Transport):
             return connection
         try:
             if self._destination.proxy:
-                self._open_tunnel(connection, urlsplit(self._destination.proxy))
+                self._open_tunnel(connection)
             context = _tls_context(self._destination)
         except (OSError, HTTPException):
             connection.close()
             raise
         return start_tls(connection, context, self._url.hostname or "", self._register_socket)
 
-    def _open_tunnel(self, connection: TimedSocket, proxy: SplitResult) -> None:
+    def _open_tunnel(self, connection: TimedSocket) -> None:
         """Ask the proxy for a tunnel to the server, so that TLS ends at the server. The proxy sees no header of ours."""
         host = self._url.hostname or ""
         authority = f"{f'[{host}]' if ':' in host else host}:{port_of(self._destination.url)}"
         lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", f"User-Agent: {USER_AGENT}"]
-        lines += [f"{name}: {value}" for name, value in _proxy_headers(proxy).items()]
+        lines += [f"{name}: {value}" for name, value in self._destination.proxy_headers.items()]
         connection.sendall("\r\n".join([*lines, "\r\n"]).encode())
         with _FinalResponse(connection, method="CONNECT") as response:
             response.begin()
@@ -199,7 +206,7 @@ class HttpTransport(Transport):
             headers["content-encoding"] = "gzip"
         if self._destination.proxy and not self._destination.secure:
             # Without TLS there is no tunnel: the proxy reads the request, and needs the whole URL.
-            return self._destination.url, {**headers, **_proxy_headers(urlsplit(self._destination.proxy))}
+            return self._destination.url, {**headers, **self._destination.proxy_headers}
         return self._url._replace(scheme="", netloc="", fragment="").geturl() or "/", headers
 
     def _register_socket(self, connection: TimedSocket) -> None:
@@ -309,16 +316,26 @@ def _read_body(response: HTTPResponse) -> bytes:
 def _decoded(body: bytes, encoding: str) -> bytes:
     """Return the body without its compression, cut as in `_read_body`.
 
-    We ask for none (`http.client` sends ``Accept-Encoding: identity``), but some proxies compress all the same. A body that cannot be
-    decoded, or ends too early, is returned as it is, and is then no message of OTLP.
+    We ask for none (`http.client` sends ``Accept-Encoding: identity``), but some proxies compress all the same.
+
+    Raises:
+        ValueError: It cannot be decoded, or ends too early. Its bytes may look like a message of OTLP with unknown fields, which
+            is a full success, and so may the part that can be decoded.
     """
-    if encoding.strip().lower() not in _COMPRESSED:
+    coding = encoding.strip().lower()
+    if not body or coding not in _COMPRESSIONS:
         return body
+    if coding not in _SUPPORTED:
+        raise ValueError(f"compressed ({coding}), which was not asked for")
+    # 32: both formats, gzip and zlib, are recognized by their headers.
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        # 32: both formats, gzip and zlib, are recognized by their headers.
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_RESPONSE_BYTES + 1)
+        decoded = decoder.decompress(body, MAX_RESPONSE_BYTES + 1)
     except zlib.error:
-        return body
+        raise ValueError(f"not in its encoding ({coding})") from None
+    if len(decoded) <= MAX_RESPONSE_BYTES and (not decoder.eof or decoder.unused_data):
+        raise ValueError(f"not one complete stream of its encoding ({coding})")
+    return decoded
 
 
 def _tls_context(destination: Destination) -> ssl.SSLContext:
@@ -328,13 +345,6 @@ def _tls_context(destination: Destination) -> ssl.SSLContext:
         raise ssl.SSLError(f"the certificates cannot be loaded: {error.strerror}") from None
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    if not proxy.username:
-        return {}
-    credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
 
 
 def _reason_of(error: Exception) -> Reason:
