@@ -13,6 +13,7 @@ import pytest
 from delivery.outboxes import make_orphan
 from heliograph.delivery.outbox import folder_lock, folders
 from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.signals import LOGS
 from heliograph.errors import OutboxError
 from threads import join
 
@@ -48,6 +49,32 @@ def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
     (tmp_path / ".2-abcdef01" / "lock").touch()
 
     assert list(box.lock_orphans()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", ["check", "lock", "rename"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOLCK, "no locks"), KeyboardInterrupt()])
+def test_folder_that_cannot_be_created_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
+) -> None:
+    """A failing disk would get a hidden folder at each attempt. The lock file exists already where the file system has no locks."""
+    box = OutboxDirectory(tmp_path, max_bytes=2**30)
+    calls = []
+
+    def fail(*_: object) -> None:
+        calls.append(failing)
+        raise error
+
+    where: dict[str, tuple[object, str]] = {
+        "check": (folders, "check_folder"),
+        "lock": (folder_lock.fcntl, "flock"),
+        "rename": (folder_lock.FolderLock, "rename"),
+    }
+    monkeypatch.setattr(*where[failing], fail)
+    with pytest.raises(type(error)):
+        box.create_folder(LOGS)
+
+    assert calls
     assert list(tmp_path.iterdir()) == []
 
 

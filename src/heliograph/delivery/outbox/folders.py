@@ -29,7 +29,14 @@ from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folder_lock import LOCK, FolderLock, has_locks, try_lock
 from heliograph.delivery.outbox.space import Space
 from heliograph.delivery.signals import LOGS, SIGNALS, OutboxSignal, signal_of_folder
-from heliograph.delivery.trust import UntrustedPathError, check_file, check_folder, passes, untrusted_reason
+from heliograph.delivery.trust import (
+    UntrustedPathError,
+    check_file,
+    check_folder,
+    delete_file,
+    passes,
+    untrusted_reason,
+)
 from heliograph.errors import OutboxError
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
@@ -101,17 +108,22 @@ class OutboxDirectory:
             name = f"{os.getpid()}-{secrets.token_hex(4)}{signal.folder_suffix}"
             hidden = self.directory / f"{_HIDDEN}{name}"
             hidden.mkdir(mode=0o700)
-            # Another process may have found the folder half-created, and deleted it.
-            with contextlib.suppress(FileNotFoundError):
-                # Some file systems give every folder the same owner or mode.
-                check_folder(hidden)
-            lock = try_lock(hidden, create=True)
+            try:
+                # Another process may have found the folder half-created, and deleted it.
+                with contextlib.suppress(FileNotFoundError):
+                    # Some file systems give every folder the same owner or mode.
+                    check_folder(hidden)
+                lock = try_lock(hidden, create=True)
+            except BaseException:
+                # Otherwise each attempt would add a folder.
+                _delete_half_created(hidden)
+                raise
             # None: another process found the folder before it was locked, and deleted it as half-created. Try again.
             if lock is not None:
                 try:
                     lock.rename(name)
-                except OSError:
-                    # Otherwise each attempt would add a folder that stays locked.
+                except BaseException:
+                    # It would also stay locked.
                     lock.delete_folder()
                     raise
                 return lock
@@ -206,6 +218,14 @@ class OutboxDirectory:
         kept = self.directory / DAMAGED
         of_deleted = _paths_in(kept) if passes(check_folder, kept) else []
         return [*of_deleted, *(folder / DAMAGED for folder in self.folders())]
+
+
+def _delete_half_created(folder: Path) -> None:
+    """Delete a hidden folder that this process has created and could not lock. Only its lock file can be in it."""
+    with contextlib.suppress(OSError):
+        delete_file(folder / LOCK, folder.parent)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _has_lost_its_lock(folder: Path) -> bool:
