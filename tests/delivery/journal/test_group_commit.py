@@ -166,6 +166,23 @@ def test_failure_is_reported_although_the_handler_of_a_signal_has_synced_more_me
     assert begun == [1, 2], "the record of the handler is not synced again"
 
 
+@pytest.mark.parametrize("error", [IndexError, RuntimeError])
+def test_handler_of_a_signal_may_wake_those_who_wait_while_its_thread_does(error: type[Exception]) -> None:
+    """`threading.Condition` finds no thread any more then, and raises: the record is synced all the same."""
+
+    class Interrupted(threading.Condition):
+        def notify_all(self) -> None:
+            super().notify_all()
+            raise error
+
+    commit = GroupCommit(lambda: (1, lambda: None), synced=0)
+    commit._changed = Interrupted(commit._lock)
+
+    assert commit.wait(1) is None
+    commit.give_up(2, OSError(errno.EIO, "gone"))
+    assert isinstance(commit.failure_of(2), NotSyncedError)
+
+
 def test_handler_of_a_signal_that_raises_keeps_nobody_waiting() -> None:
     """The handler may raise at any step: also when the thread will run the next sync, and has not begun it."""
     sequences = itertools.count(1)

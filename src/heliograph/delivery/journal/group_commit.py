@@ -18,6 +18,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 Sync: TypeAlias = Callable[[], None]
@@ -65,7 +66,7 @@ class GroupCommit:
             if self._leader == me:
                 self._leader = None
                 with self._lock:
-                    self._changed.notify_all()
+                    self._notify()
         return self.failure_of(sequence)
 
     def _lead(self) -> None:
@@ -87,7 +88,13 @@ class GroupCommit:
             if self._synced < last:
                 self._note(failure, self._synced + 1, last)
                 self._synced = last
-                self._changed.notify_all()
+                self._notify()
+
+    def _notify(self) -> None:
+        """Wake all threads that wait. The lock is held."""
+        # Raised if a signal handler does the same in the middle of it: everybody has been woken then. (RuntimeError: Python 3.10.)
+        with suppress(IndexError, RuntimeError):
+            self._changed.notify_all()
 
     def _note(self, failure: OSError, first: int, last: int) -> None:
         if self._failures and self._failures[-1][0].stop == first:
