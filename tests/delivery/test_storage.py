@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import threading
@@ -29,6 +30,7 @@ from heliograph.errors import OutboxFull
 from heliograph.runtime.deferred_waits import await_all, call_without_waiting
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.safe_logger import SafeLogger
+from heliograph.semconv import SCOPE as SCOPE_NAME
 from processes import in_child
 from threads import join
 
@@ -249,6 +251,29 @@ def test_full_disk_is_tried_again_after_a_second(
     ]
     acknowledge_all(storage)
     assert storage.is_acknowledged(2, 8)
+    storage.close()
+
+
+def test_handler_of_logging_may_emit_when_the_disk_fails(
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its record goes to memory, too, without another attempt, and without a line about it, which would come to the same handler."""
+
+    class Emitting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert storage.append(SCOPE, encoded_record(record.getMessage()))
+
+    storage, handler, log = storage_in(tmp_path), Emitting(), logging.getLogger(SCOPE_NAME)
+    disk.is_full = True
+    log.addHandler(handler)
+    try:
+        assert storage.append(SCOPE, encoded_record("memory"))
+    finally:
+        log.removeHandler(handler)
+
+    assert storage.last_sequences() == (0, 2)
+    assert len(caplog.records) == 1
+    acknowledge_all(storage)
     storage.close()
 
 

@@ -146,11 +146,12 @@ class ResourceStorage:
                 # Not to memory as well: the record would be sent twice.
                 return True
             except OSError as error:
-                if self._failed_at is None:
+                # Before the line about it: a handler of `logging` that emits would try the disk, and log, again and again.
+                has_worked, self._failed_at = self._failed_at is None, time.monotonic()
+                if has_worked:
                     # Not `exception`: a traceback would add nothing.
                     message = "The outbox cannot be written (%s): %ss are kept in memory."
                     logger.error(message, error, self._header.signal.word)  # noqa: TRY400
-                self._failed_at = time.monotonic()
             else:
                 if self._failed_at is not None:
                     self._failed_at = None
