@@ -12,9 +12,10 @@ from pathlib import Path
 
 from backends import wait_until
 from celery_loader import FILE_BROKER
+from forked import run
 from otlp_receiver import Receiver
 from packages import require
-from processes import otlp, program_environment, run
+from processes import otlp, program_environment
 from scripts import PRELUDE
 
 SECRET = "the secret of the tasks"
