@@ -88,9 +88,7 @@ class CommonFields(NamedTuple):
 class OutboxLogger(Logger):
     """A logger of the SDK whose records go straight to an outbox, if its provider has nothing else to do with them.
 
-    Attributes:
-        takes_bytes: True: events can be emitted by `emit_encoded`.
-        key_values: Encodes attributes with known names.
+    It also has the attributes and methods of `heliograph.telemetry.encoded_events.EncodingLogger`, which documents them.
     """
 
     takes_bytes: ClassVar[bool] = True
@@ -179,15 +177,7 @@ class OutboxLogger(Logger):
         timestamp: int,
         context: Context,
     ) -> bool:
-        """Emit the record of an event. Return False, and do nothing, if it has to go elsewhere.
-
-        Args:
-            common: The fields of all records of its class.
-            key_values: Its encoded properties, to which the other attributes are added, before anything can fail.
-            attributes: Its other attributes, without those that events of every class have.
-            uid: Its unique id.
-            timestamp: Its time in nanoseconds.
-            context: The context with its span.
+        """Emit the record of an event: see `EncodingLogger`.
 
         Raises:
             OutboxFull: The outbox is full, and strict.
@@ -207,18 +197,11 @@ class OutboxLogger(Logger):
         return True
 
     def takes_span_events(self, span: Span) -> bool:
-        """Return True if `add_span_event` is of use for a span."""
+        """Return True if `add_span_event` should be used for a span: see `EncodingLogger`."""
         return takes_encoded_events(span)
 
     def add_span_event(self, span: Span, event_name: str, key_values: list[bytes], timestamp: int) -> None:
-        """Add an event to a span that records, after its record was emitted.
-
-        Args:
-            span: The span.
-            event_name: The name of the event.
-            key_values: All encoded attributes of the record, as `emit_encoded` has completed them.
-            timestamp: Its time in nanoseconds.
-        """
+        """Add an event to a span: see `EncodingLogger`."""
         add_encoded_event(span, event_name, key_values, timestamp)
 
     def _put_attributes(self, key_values: list[bytes], attributes: Mapping[str, Any]) -> bool:
