@@ -157,15 +157,9 @@ def test_datasette_with_a_configuration(collector: Collector, tmp_path: Path) ->
         "owner": "heliograph",
         "destinations": [f"{collector.otlp_http_endpoint}/v1/logs"],
     }
-    assert {"name": "HELIOGRAPH_NAMESPACE", "value": "forum", "source": "configuration", "usable": True} in document[
-        "settings"
-    ]
-    assert {
-        "name": "HELIOGRAPH_VALIDATION",
-        "value": "quarantine",
-        "source": "configuration",
-        "usable": True,
-    } in document["settings"]
+    for name, value in {"HELIOGRAPH_NAMESPACE": "forum", "HELIOGRAPH_VALIDATION": "quarantine"}.items():
+        shown = {"name": name, "value": value, "source": "configuration", "usable": True}
+        assert shown in document["settings"]
     assert document["record"]["service"] == "datasette"
     assert "canary" not in ran.stdout
 
