@@ -58,7 +58,7 @@ class SqliteFile:
             version can add a table or an index to an existing file.
         wrong_file: Creates the exception for a file that is not of this kind, from its path and a reason.
         max_bytes: The largest size that a write may give the file. `None` means no limit.
-        is_own: True if a file that somebody else may have prepared is never used. (The outbox judges its files itself.)
+        is_own: True if a file that somebody else may have prepared is never used. (The outbox checks its files itself.)
 
     Attributes:
         path: The file.

@@ -59,6 +59,7 @@ any thread that emits    encode; find a storage; append to a journal; create a f
 signal handler           the same, in the middle of the same work of its own thread
 the worker (one each)    read and acknowledge journals; delete segments; send; adopt, send and delete orphans
 any thread that flushes  note the newest sequences; cancel a backoff; wait for the worker
+``heliograph-resolver``  look up the server's addresses for the worker, which leaves it behind at the deadline
 ``heliograph-commit``    sync for tasks that await it; one for each journal, if ``full`` is set and a task has awaited
 thread that shuts down   flush; end the worker; then close, or delete, the folders
 a metric reader's thread read counters, sequences, sizes and ages
@@ -96,7 +97,8 @@ An emitting thread usually takes one lock, for the time in which a frame is copi
 - A record that is rejected: that of `OutboxCounters`, and those of `logging` for the line about it.
 - A record that goes to memory: that of `MemoryJournal`. A failure of the disk also takes those of `LimitedLog` or `logging`.
 
-The worker takes the writer's lock only to give a lost folder up. It reads what the length fields, written last, declare complete.
+To read and acknowledge, the worker takes the locks of the readers and of the memory, and not the writer's: it reads what the length fields,
+written last, declare complete. It takes the writer's lock, inside that of `ResourceStorage`, only to give a lost folder up.
 
 Most locks are taken alone. Where one is taken inside another, it comes later in the table: that of the writer inside
 `ResourceStorage._lock`, those of `GroupCommit` and of readers inside the writer's, and so on. The locks that a signal handler may meet are
@@ -115,7 +117,8 @@ Those of a journal are in `heliograph.delivery.journal`, those of the directory 
 1. A record is acknowledged only after a server accepted it, or after it is stored as a dead letter. After any exception the
    reader goes back to the first record that is not acknowledged, so none is skipped.
 2. A folder or file that somebody else may have prepared is passed over, and stays as it is (`heliograph.delivery.trust`).
-3. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown.
+3. Nothing is sent before the time that a server asked for with ``Retry-After``, not even for a flush or a shutdown. The one exception is in
+   the known limits.
 
 Operation, step by step
 =======================
@@ -184,7 +187,7 @@ Known limits
   log records: one process has to write both.
 - Records that are damaged at the end of a journal whose process has ended are counted by the lengths of their frames, as far as
   these can be followed, and as at least one: the true number cannot be known.
-- If a server refuses a single record as invalid and asks to wait, another record is tried at once.
+- If a server refuses a single record as invalid and asks to wait, another record is tried at once, without the wait that was asked for.
 - A record that is dropped while it is being sent is counted as dropped if the request fails. The server may have stored it
   before, all the same.
 - A signal handler that emits takes the writer's lock. Where it has interrupted its thread while that held a lock further down in the table,

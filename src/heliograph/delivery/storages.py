@@ -68,7 +68,7 @@ class Storages:
         signal: The signal of the records.
         directory: The directory of the outbox.
         is_closed: True if no storage is created any more.
-        known: The storages of the loggers and tracers of late, by the ids of resource and scope. `find` adds to it.
+        known: The storages of the loggers and tracers that were used recently, by the ids of resource and scope. `find` adds to it.
     """
 
     def __init__(self, signal: OutboxSignal, directory: Path, create: Callable[[Header], ResourceStorage]) -> None:

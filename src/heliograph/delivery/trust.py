@@ -2,16 +2,16 @@
 
 The directory of an outbox may be shared: a volume that belongs to root and is writable by a group, or ``/var/tmp``. Whoever can
 write to it could place a link, to have another file read, overwritten or deleted, or a journal, to have it sent with our
-credentials. So each path is judged before it is used, and again after it was opened. It must
+credentials. So each path is checked before it is used, and again after it was opened. It must
 
 - be a real folder, or a regular file with one link (no symbolic link, no second name of a file somewhere else, no pipe);
 - belong to this user. For root: to root or to the owner of the outbox, since root may look after the outbox of a program;
 - not be writable by others. The group's bit is accepted, because some volumes set it on everything.
 
-A path that fails is never read, changed or deleted. The directory of the outbox itself is the user's choice, and is not judged.
+A path that fails is never read, changed or deleted. The directory of the outbox itself is the user's choice, and is not checked.
 
 Between the check and the use, somebody who can write to the directory could put a link in the place of a folder. So every operation starts at the
-directory: each folder on the path is opened relative to the one before, without following links, and the open folder is judged. The last
+directory: each folder on the path is opened relative to the one before, without following links, and the open folder is checked. The last
 step then names a file of that open folder, wherever the path leads by then. Only SQLite, which opens ``dead.db`` by its path,
 cannot do that: it creates no file, and a file of another kind is not changed.
 
@@ -105,7 +105,7 @@ def open_file(path: Path, flags: int, directory: Path) -> int:
 
     Args:
         path: The file.
-        flags: The flags of `os.open`. Not ``O_TRUNC``: it would empty the file before it is judged.
+        flags: The flags of `os.open`. Not ``O_TRUNC``: it would empty the file before it is checked.
         directory: The directory of the outbox.
 
     Raises:

@@ -1,6 +1,6 @@
 """Encode attributes as fields of messages, with a fast path for log records, spans, span events and links.
 
-What comes again and again is remembered: whole attributes (`heliograph.delivery.encoding.key_values`), or the bytes before their values
+What recurs is remembered: whole attributes (`heliograph.delivery.encoding.key_values`), or the bytes before their values
 (`heliograph.delivery.encoding.headers`).
 
 An attribute is encoded without the tag of its field, because only the tag differs between the messages: `repeated_field` adds it

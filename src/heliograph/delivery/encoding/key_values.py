@@ -1,8 +1,8 @@
 """Encoded attributes, remembered by key and value.
 
-Most keys have few values: methods, routes, status codes, names of databases. An attribute that comes again takes a third of the time. A key
-with more values than are kept is one whose values do not come again, such as a path or the id of a user. To keep them would cost more than
-to encode them, so none of them is kept any more.
+Most keys have few values: methods, routes, status codes, names of databases. An attribute that recurs takes a third of the time. If a key has
+more values than are kept, its values rarely recur: it is a path or the id of a user, for example. Keeping them would cost more than encoding
+them, so none of them is kept any more.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ work in one outbox at once, without any other lock between them. Two rules make 
 - A folder is created under a hidden name, locked, and only then renamed to its final name. Nobody sees it unlocked.
 - When a folder is deleted, the file ``lock`` goes last. A folder without it is empty, and any process may delete it.
 
-Others may have prepared what is in a shared directory: `heliograph.delivery.trust` judges each path before it is used.
+Others may have prepared what is in a shared directory: `heliograph.delivery.trust` checks each path before it is used.
 
 Within a process any thread may call these functions. Of an `OutboxDirectory`, only its `Space` changes, and the set of folders that were
 reported: at worst, two threads report one folder twice.

@@ -74,7 +74,7 @@ class BatchPass:
             part = self._unfinished(parts.pop())
             if part:
                 self._send_part(part, parts)
-            self._judge_suspects(is_last=not parts)
+            self._settle_suspects(is_last=not parts)
             if not self._suspects:
                 self._acknowledge(parts[-1][0].sequence - 1 if parts else entries[-1].sequence)
 
@@ -133,7 +133,7 @@ class BatchPass:
                     assert_never(unknown)
         return False
 
-    def _judge_suspects(self, *, is_last: bool) -> None:
+    def _settle_suspects(self, *, is_last: bool) -> None:
         """Try to prove that suspects are bad, if they are many or the last part was sent."""
         while True:
             is_many = len(self._suspects) >= MAX_SUSPECTS or self._refusals.has_spent()

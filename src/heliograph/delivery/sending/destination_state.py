@@ -48,8 +48,8 @@ class DestinationState:
         clock: A monotonic clock, in seconds.
 
     Attributes:
-        counts: The counters.
-        signal: The signal.
+        counts: The counters of the processor, to which this state and its batches add.
+        signal: The signal of the records.
         closed: Set when the connection is closed.
         schedule: The time before which nothing is sent.
         batch_size: The size of the next batch.
