@@ -293,7 +293,7 @@ OUTBOX_DELIVERED: Final = MetricName(
 OUTBOX_REJECTED: Final = MetricName(
     "heliograph.outbox.rejected",
     "Records that are not delivered: the outbox was full (`outbox_full`), the disk failed and the memory was full (`memory_full`), they "
-    "were emitted after `shutdown` (`shut_down`), they were deleted to make room for newer ones (`dropped_oldest`), or the server "
+    "were emitted after `shutdown`, or were in memory then and could not be written to the disk (`shut_down`), they were deleted to make room for newer ones (`dropped_oldest`), or the server "
     "accepted their request without them (`partial_success`).",
     "{record}",
 )

@@ -639,6 +639,20 @@ def test_record_without_room_on_disk_and_in_memory_is_rejected(tmp_path: Path, m
         assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"memory_full": 1}
 
 
+def test_record_in_memory_that_is_lost_at_shutdown_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server and the disk both fail. A flush after the shutdown reports the loss."""
+
+    def fallocate(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+    with serving(lambda number, records: (503, {}, b"")) as server, logging_to(tmp_path, server.endpoint) as emit:
+        emit("lost")
+        emit.processor.shutdown(100)
+        assert emit.processor.counts.by_reason(OUTBOX_REJECTED) == {"shut_down": 1}
+        assert not emit.processor.force_flush(0)
+
+
 @pytest.mark.parametrize("durable", [False, True])
 def test_durable_records_are_flushed_before_emit_returns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool

@@ -217,6 +217,29 @@ def test_handler_of_a_signal_may_create_the_folder(tmp_path: Path, monkeypatch: 
     assert folders_in(tmp_path) == []
 
 
+def test_handler_of_a_signal_may_close_in_the_middle_of_an_append(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A record in memory cannot be moved to the journal, which is busy. It is logged, and returned to be counted."""
+    storage = storage_in(tmp_path)
+    storage.append(SCOPE, encoded_record("on the disk"))
+    lost: list[int] = []
+
+    def interrupted(*_: Any) -> None:
+        assert storage.append(SCOPE, encoded_record("in memory"))
+        lost.append(storage.close())
+        raise SystemExit
+
+    monkeypatch.setattr(MappedSegmentWriter, "put", interrupted)
+    with pytest.raises(SystemExit):
+        storage.append(SCOPE, encoded_record("interrupted"))
+
+    assert lost == [1]
+    assert "Lost: 1 record." in caplog.text
+    [folder] = folders_in(tmp_path)
+    assert not OutboxDirectory(tmp_path, max_bytes=1).is_locked(folder)
+
+
 def test_full_disk_is_tried_again_after_a_second(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

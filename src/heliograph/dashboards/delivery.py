@@ -175,7 +175,7 @@ def _losses() -> tuple[Panel, ...]:
             "Lost events by reason",
             OUTBOX_REJECTED,
             "`outbox_full`, `dropped_oldest`: the Collector accepted nothing until the outbox was full. `memory_full`: the disk fails. "
-            "`shut_down`: tracked after the host was shut down. `partial_success`: the server's response names the cause.",
+            "`shut_down`: tracked after the host was shut down, or in memory then while the disk failed. `partial_success`: the server's response names the cause.",
         ),
         panels.graph(
             "Damaged records",

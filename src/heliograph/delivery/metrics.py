@@ -47,7 +47,7 @@ OUTBOX_FULL: Final = "outbox_full"
 MEMORY_FULL: Final = "memory_full"
 """The disk fails, and the memory that is used instead is full."""
 SHUT_DOWN: Final = "shut_down"
-"""The record was emitted after `shutdown`."""
+"""The record was emitted after `shutdown`, or was in memory then, and the disk did not accept it."""
 DROPPED_OLDEST: Final = "dropped_oldest"
 """The record waited longest, and was deleted to make room for newer ones."""
 

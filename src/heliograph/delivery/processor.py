@@ -292,7 +292,8 @@ class OutboxProcessor:
         Returns:
             False if one of them still waits when the time is over; it stays in the outbox, and is sent later. Also False if,
             since the last call that reported it, a record became a dead letter, was damaged, was rejected by a server that
-            accepted its request, was dropped to make room, or was emitted after `shutdown`.
+            accepted its request, was dropped to make room, was emitted after `shutdown`, or was in memory then and could not be
+            written to the disk.
         """
         # Noted first: of two flushes at the same time, both report a loss that happens during both.
         reported = self._reported_losses
@@ -344,7 +345,7 @@ class OutboxProcessor:
         # The order matters: the thread of the worker reads the journals that are closed, or deleted, after it.
         if self._worker.close(deadline):
             for storage in self._storages.all():
-                storage.close()
+                self._counters.add(OUTBOX_REJECTED, storage.close(), SHUT_DOWN)
         else:
             logger.error(
                 "The thread of the outbox did not end in time: its files stay open, and the next process sends the rest."

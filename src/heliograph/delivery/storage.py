@@ -327,23 +327,28 @@ class ResourceStorage:
         )
         return found.lost
 
-    def close(self) -> None:
+    def close(self) -> int:
         """Accept no more records, and move those in memory to the disk, if it accepts them.
 
         The folder is deleted if everything in it was acknowledged, and unlocked if not: it is an orphan then, which the next
         process adopts. Call this only after the worker has ended, since both use the reader.
+
+        Returns:
+            The number of records in memory that the disk did not accept, and that are lost.
         """
         # This comes first, because a record that is added after the loop would be lost.
         self.memory.close()
-        with contextlib.suppress(OSError):
+        # Busy: the caller is a signal handler that interrupted an append of its own thread.
+        with contextlib.suppress(OSError, JournalBusy):
             while batch := self.memory.read(max_bytes=2**20, max_records=1000):
                 for entry in batch.entries:
                     (self._writer or self._open()).append(entry.scope, entry.encoded)
                     self.memory.acknowledge(entry.sequence)
                     self._moved += 1
-        if len(self.memory):
-            lost = counted(len(self.memory), self._header.signal.word)
-            logger.error("Neither the server nor the disk accepted everything. Lost: %s.", lost)
+        lost = len(self.memory)
+        if lost:
+            message = "Neither the server nor the disk accepted everything. Lost: %s."
+            logger.error(message, counted(lost, self._header.signal.word))
         with self._lock:
             self._is_closed = True
         if self._writer is not None and self._reader is not None and self._folder_lock is not None:
@@ -357,6 +362,7 @@ class ResourceStorage:
                 self._folder_lock.release()
             # A second `close`, or `abandon` in a later fork, then touches no file.
             self._folder_lock = None
+        return lost
 
     def abandon(self) -> None:
         """Close the inherited files, in a forked child, without changing them: they belong to the parent.

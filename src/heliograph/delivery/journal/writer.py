@@ -147,8 +147,8 @@ class JournalWriter:
                 try:
                     segment.put(sequence, RECORD, number, encoded)
                 except BaseException:
-                    # A signal handler raised.
-                    if segment.room == room and segment.ends_blank():
+                    # A signal handler raised. One that has closed the journal has closed the segment, too.
+                    if not self._is_closed and segment.room == room and segment.ends_blank():
                         # Otherwise the record would be missing: a gap means damage.
                         self.last_sequence -= 1
                     raise
