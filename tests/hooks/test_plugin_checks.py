@@ -74,3 +74,23 @@ def test_function_that_only_resembles_a_hook_is_not_reported(warnings: pytest.Lo
     warn_of_uncalled_hooks(module)
 
     assert warnings.messages == []
+
+
+def test_plugin_whose_own_code_fails_raises_nothing(warnings: pytest.LogCaptureFixture) -> None:
+    """In Datasette, plugins are checked that others have installed: a failure of one would end the start of the server."""
+
+    class Unreadable:
+        def __dir__(self) -> list[str]:
+            raise RuntimeError("not now")
+
+    def register_events() -> list[type]:
+        return []
+
+    nameless = types.ModuleType("nameless")
+    nameless.register_events = register_events  # type: ignore[attr-defined]
+    del nameless.__name__
+
+    warn_of_uncalled_hooks(Unreadable())
+    warn_of_uncalled_hooks(nameless)
+
+    assert warnings.messages == []

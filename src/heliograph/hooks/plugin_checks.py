@@ -127,14 +127,19 @@ def misspelled_hooks(plugin: object) -> Iterator[tuple[str, str]]:
 
 def warn_of_uncalled_hooks(plugin: object) -> None:
     """Log a warning for each function of a plugin that is meant to be a hook, and that no host will call."""
-    for name, near in misspelled_hooks(plugin):
+    try:
+        misspelled, unmarked = list(misspelled_hooks(plugin)), list(_unmarked_hooks(plugin))
+    except program_errors():
+        # The plugin's own code fails, such as `__dir__`. Nothing else needs it, so it must not end the start of the program.
+        return
+    for name, near in misspelled:
         logger.warning(
             "The plugin %r implements %r, which is not a hook, so it is never called; did you mean %r?",
             plugin,
             name,
             near,
         )
-    for name in _unmarked_hooks(plugin):
+    for name in unmarked:
         logger.warning(
             "The plugin %r has a function %r without @hookimpl, so it is never called; write @hookimpl above it.",
             plugin,
