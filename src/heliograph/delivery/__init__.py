@@ -193,6 +193,8 @@ Known limits
 - A signal handler that emits takes the writer's lock. Where it has interrupted its thread while that held a lock further down in the table,
   the order is the wrong one: if another thread holds the writer's lock at that moment and needs the same one, to drop the oldest records or
   to give a lost folder up, the two wait for each other. Each of these locks is held for microseconds.
+- A record that a signal handler emits in the middle of an append of its own thread is in memory until it is sent. If the process is killed
+  before, it is lost.
 - A signal handler that calls ``shutdown`` in the middle of an ``emit`` of its own thread, and then returns to it, closes
   the file that the ``emit`` is writing to: the ``emit`` raises ``ValueError``.
 - A signal handler that forks in the middle of an ``emit`` of its own thread does the same to the ``emit`` in the child. The one in the parent
