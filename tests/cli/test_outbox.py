@@ -27,6 +27,7 @@ from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.signals import LOGS
 
 
 def test_status_shows_waiting_records(abandoned: Path) -> None:
@@ -62,7 +63,7 @@ def test_unfinished_record_at_the_end_is_no_damage(tmp_path: Path) -> None:
     [(_, path)] = segments(folder)
     with path.open("ab") as file:
         file.write(bytes(4) + b"a record without its length")
-    [lock] = OutboxDirectory(tmp_path, max_bytes=10**9).lock_orphans()
+    [lock] = OutboxDirectory(tmp_path, max_bytes=10**9).lock_orphans(LOGS)
     live = run("verify", "--directory", tmp_path, "--json")
     lock.release()
     ended = run("verify", "--directory", tmp_path, "--json")

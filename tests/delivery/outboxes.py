@@ -27,6 +27,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.processor import OutboxLogRecordProcessor
+from heliograph.delivery.signals import LOGS
 from heliograph.delivery.transport.destination import Destination, OtlpProtocol
 
 _HEAD: Final = b"HELIOJNL" + struct.pack("<HI", 99, 0)
@@ -104,7 +105,7 @@ def encoded_record(uid: str, size: int = 0) -> bytes:
 
 def make_orphan(directory: Path, *uids: str) -> Path:
     """Create the folder of an ended process, with one record for each unique id."""
-    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
+    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder(LOGS)
     writer = JournalWriter(lock.folder, Header(resource=b""))
     for uid in uids:
         writer.append(Scope(scope=b""), encoded_record(uid))
@@ -115,7 +116,7 @@ def make_orphan(directory: Path, *uids: str) -> Path:
 
 def make_damaged_orphan(directory: Path) -> Path:
     """Create the folder of an ended process, with three records, of which the second is damaged."""
-    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
+    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder(LOGS)
     writer = JournalWriter(lock.folder, Header(resource=b""))
     for body in (b"first", b"second", b"third"):
         writer.append(Scope(scope=b""), b"\x12\x09\x2a\x07\x0a\x05" + body[:5])

@@ -21,6 +21,7 @@ from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.sending.backoff import Backoff
 from heliograph.delivery.sending.destination_state import DestinationState
 from heliograph.delivery.sending.sender import Sender
+from heliograph.delivery.signals import LOGS
 from heliograph.delivery.transport.open import open_transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 
@@ -95,6 +96,7 @@ class Bench:
             timeout_seconds=1,
             dead_letters=self.dead_letters,
             counts=self.counts,
+            signal=LOGS,
             backoff=Backoff(random=random),
             clock=lambda: self.now,
         )
@@ -150,6 +152,7 @@ def sender_to(endpoint: str, directory: Path, kind: type[Sender] = Sender) -> It
         timeout_seconds=60,
         dead_letters=DeadLetters(directory / "dead.db"),
         counts=OutboxCounters(),
+        signal=LOGS,
     )
     sender = kind(state)
     try:

@@ -90,13 +90,13 @@ def test_signal_is_stored_until_its_processors_are_shut_down(tmp_path: Path, mon
 
 def test_header_is_the_encoded_resource() -> None:
     """Equal resources have equal headers, so they share a storage."""
-    first = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
-    second = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"))
+    first = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"), LOGS)
+    second = encode_header(Resource({"service.name": "shop"}, "https://example.com/schema"), LOGS)
 
     assert first == second
     assert b"shop" in first.resource
     assert first.schema_url == "https://example.com/schema"
-    assert encode_header(None) == Header(resource=b"")
+    assert encode_header(None, LOGS) == Header(resource=b"")
 
 
 def test_child_of_a_fork_finds_none_of_its_parents_storages(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_child_of_a_fork_finds_none_of_its_parents_storages(tmp_path: Path) -> N
     former = storages.find(resource, None).storage
 
     storages.abandon()
-    assert abandoned == [encode_header(resource)]
+    assert abandoned == [encode_header(resource, LOGS)]
     assert storages.all() == []
     assert storages.find(resource, None).storage is not former
 

@@ -33,6 +33,7 @@ from heliograph.delivery.journal.reader import JournalReader
 from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folders import OutboxDirectory
+from heliograph.delivery.signals import LOGS
 from heliograph.delivery.trust import (
     UntrustedPathError,
     check_file,
@@ -81,7 +82,7 @@ def test_prepared_folders_are_passed_over(
     with serving() as server, logging_to(box, server.endpoint) as emit:
         wait_for(lambda: sorted(server.accepted) == ["before", "behind"])
         wait_for(lambda: not emit.processor._worker.orphans)
-        emit.processor._worker._outbox.lock_orphans()
+        emit.processor._worker._outbox.lock_orphans(LOGS)
         emit.processor.shutdown()
 
     assert (content_below(tmp_path / "elsewhere"), content_below(entry)) == before
@@ -198,7 +199,7 @@ def test_prepared_place_for_damaged_bytes_is_not_used(box: Path, tmp_path: Path)
     folder = box / "1-00000000"
     (folder / "damaged").mkdir()
     (folder / "damaged" / "x.bin").write_bytes(b"x")
-    [lock, other] = OutboxDirectory(box, max_bytes=1).lock_orphans()
+    [lock, other] = OutboxDirectory(box, max_bytes=1).lock_orphans(LOGS)
     other.release()
 
     assert isinstance(lock.delete_folder(), UntrustedPathError)
@@ -355,7 +356,7 @@ def test_folder_of_a_file_system_without_owners_is_an_error(tmp_path: Path, monk
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
     with pytest.raises(UntrustedPathError, match="others may write"):
-        OutboxDirectory(tmp_path, max_bytes=100).create_folder()
+        OutboxDirectory(tmp_path, max_bytes=100).create_folder(LOGS)
 
 
 def test_segment_that_becomes_untrusted_is_not_deleted(box: Path, tmp_path: Path) -> None:

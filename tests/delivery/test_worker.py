@@ -25,6 +25,7 @@ from heliograph.delivery.outbox.folder_lock import FolderLock
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.sending.orphans import Orphan
 from heliograph.delivery.sending.sender import MAX_BATCH_RECORDS
+from heliograph.delivery.signals import LOGS
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.delivery.worker import MAX_OPEN_ORPHANS
 from heliograph.runtime.bell import Bell
@@ -130,7 +131,7 @@ def test_shutdown_ends_if_the_server_accepts_no_orphans(tmp_path: Path) -> None:
         with logging_to(tmp_path, down.endpoint) as emit:
             result_in_time(lambda: emit.processor.shutdown(MAX_MILLIS))
 
-    assert len(list(OutboxDirectory(tmp_path, max_bytes=1).lock_orphans())) == MANY
+    assert len(list(OutboxDirectory(tmp_path, max_bytes=1).lock_orphans(LOGS))) == MANY
 
 
 def test_drain_sends_all_orphans(tmp_path: Path) -> None:

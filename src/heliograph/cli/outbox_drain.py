@@ -206,7 +206,7 @@ class _Drain:
             # The time in which there was nothing to send does not count as one in which the server accepted nothing.
             self._last_success_at = time.monotonic()
         for orphan in itertools.islice(
-            adopt(self._outbox, self._passed_over, self._sender.signal), MAX_OPEN_ORPHANS - len(self._orphans)
+            adopt(self._outbox, self._sender.signal, self._passed_over), MAX_OPEN_ORPHANS - len(self._orphans)
         ):
             self._orphans.append(orphan)
         return bool(self._orphans)

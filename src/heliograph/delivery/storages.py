@@ -27,7 +27,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from heliograph.delivery.encoding.requests import encode_resource, encode_scope
 from heliograph.delivery.journal.frames import Header, Scope
 from heliograph.delivery.journal.writer import JournalClosed
-from heliograph.delivery.signals import LOGS, OutboxSignal
+from heliograph.delivery.signals import OutboxSignal
 from heliograph.delivery.storage import ResourceStorage
 
 _MAX_KNOWN: Final = 1024
@@ -151,7 +151,7 @@ class Storages:
         self._lock = threading.RLock()
 
 
-def encode_header(resource: Resource | None, signal: OutboxSignal = LOGS) -> Header:
+def encode_header(resource: Resource | None, signal: OutboxSignal) -> Header:
     """Return the header of the segments of a resource."""
     if resource is None:
         return Header(resource=b"", signal=signal)

@@ -188,7 +188,7 @@ class Worker:
         """Adopt orphans, until as many are open as may be."""
         try:
             for orphan in itertools.islice(
-                adopt(self._outbox, self._unreadable | self._stuck, self._sender.signal),
+                adopt(self._outbox, self._sender.signal, self._unreadable | self._stuck),
                 MAX_OPEN_ORPHANS - len(self.orphans),
             ):
                 # One at a time: if the search fails, those that it has locked must not be forgotten.

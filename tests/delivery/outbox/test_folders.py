@@ -21,13 +21,13 @@ from threads import join
 def test_folder_is_an_orphan_once_its_lock_is_free(tmp_path: Path) -> None:
     """One process at a time can lock a folder, and then delete it."""
     box = OutboxDirectory(tmp_path / "box", max_bytes=100)
-    lock = box.create_folder()
-    assert list(box.lock_orphans()) == []
+    lock = box.create_folder(LOGS)
+    assert list(box.lock_orphans(LOGS)) == []
 
     lock.release()
-    (adopted,) = box.lock_orphans()
+    (adopted,) = box.lock_orphans(LOGS)
     assert adopted.folder == lock.folder
-    assert list(box.lock_orphans()) == []
+    assert list(box.lock_orphans(LOGS)) == []
     adopted.delete_folder()
     assert box.folders() == []
 
@@ -37,7 +37,7 @@ def test_half_deleted_folder_is_deleted(tmp_path: Path) -> None:
     box = OutboxDirectory(tmp_path, max_bytes=100)
     (tmp_path / "1-abcdef01").mkdir()
 
-    assert list(box.lock_orphans()) == []
+    assert list(box.lock_orphans(LOGS)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -48,7 +48,7 @@ def test_half_created_folder_is_deleted(tmp_path: Path) -> None:
     (tmp_path / ".2-abcdef01").mkdir()
     (tmp_path / ".2-abcdef01" / "lock").touch()
 
-    assert list(box.lock_orphans()) == []
+    assert list(box.lock_orphans(LOGS)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -86,12 +86,12 @@ def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:
 
     def adopt() -> None:
         while not ended.is_set():
-            adopted.extend(box.lock_orphans())
+            adopted.extend(box.lock_orphans(LOGS))
 
     threads = [threading.Thread(target=adopt) for _ in range(3)]
     for thread in threads:
         thread.start()
-    locks = [box.create_folder() for _ in range(100)]
+    locks = [box.create_folder(LOGS) for _ in range(100)]
     ended.set()
     join(*threads)
 
@@ -104,7 +104,7 @@ def test_folder_that_is_being_created_is_no_orphan(tmp_path: Path) -> None:
 def test_only_the_owner_can_read_folders(tmp_path: Path) -> None:
     """The outbox and its folders have the mode 0700, and the files 0600."""
     box = OutboxDirectory(tmp_path / "a" / "box", max_bytes=100)
-    lock = box.create_folder()
+    lock = box.create_folder(LOGS)
 
     assert (tmp_path / "a" / "box").stat().st_mode & 0o777 == 0o700
     assert lock.folder.stat().st_mode & 0o777 == 0o700
@@ -145,13 +145,13 @@ def test_directory_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: 
 def test_locked_folder_is_found_locked(tmp_path: Path) -> None:
     """To ask if a folder is locked does not change its lock."""
     box = OutboxDirectory(tmp_path, max_bytes=100)
-    lock = box.create_folder()
+    lock = box.create_folder(LOGS)
 
     assert box.is_locked(lock.folder)
     lock.release()
     assert not box.is_locked(lock.folder)
     assert not box.is_locked(lock.folder)
-    assert [orphan.folder for orphan in box.lock_orphans()] == [lock.folder]
+    assert [orphan.folder for orphan in box.lock_orphans(LOGS)] == [lock.folder]
 
 
 def test_damaged_files_are_found_in_folders_and_outside(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_folder_without_a_lock_file_is_an_orphan_if_it_has_segments(tmp_path: Pa
     box = OutboxDirectory(tmp_path, max_bytes=100)
 
     assert not box.is_locked(folder)
-    [lock] = box.lock_orphans()
+    [lock] = box.lock_orphans(LOGS)
     assert box.is_locked(folder)
     lock.release()
 
@@ -193,7 +193,7 @@ def test_folder_whose_lock_file_cannot_be_created_is_reported(
         return real(path, flags, directory)
 
     monkeypatch.setattr(folder_lock, "open_file", open_file)
-    [lock] = OutboxDirectory(tmp_path, max_bytes=100).lock_orphans()
+    [lock] = OutboxDirectory(tmp_path, max_bytes=100).lock_orphans(LOGS)
     assert lock.folder == other
     assert "passed over: [Errno 13]" in caplog.text
     lock.release()
@@ -204,4 +204,4 @@ def test_missing_directory_has_no_folders(tmp_path: Path) -> None:
     box = OutboxDirectory(tmp_path / "box", max_bytes=100)
     (tmp_path / "box").rmdir()
 
-    assert list(box.lock_orphans()) == []
+    assert list(box.lock_orphans(LOGS)) == []

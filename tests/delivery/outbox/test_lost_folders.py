@@ -23,6 +23,7 @@ from heliograph.delivery.journal.segment import SegmentWriter, segments
 from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.outbox.lost_folders import LostFolder, give_up, is_lost
+from heliograph.delivery.signals import LOGS
 from heliograph.runtime.deadline import Deadline
 from heliograph.semconv import OUTBOX_DAMAGED
 
@@ -297,7 +298,7 @@ def test_error_that_lasts_is_one_traceback(
 
 def lost_folder(directory: Path, acknowledged: int, lose: Callable[[Path], None]) -> tuple[Path, LostFolder]:
     """Return a folder with four records that was given up after something was lost, and what became of its records."""
-    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder()
+    lock = OutboxDirectory(directory, max_bytes=10**9).create_folder(LOGS)
     writer, reader = JournalWriter(lock.folder, HEADER), JournalReader(lock.folder, is_live=True)
     for record in records(4):
         writer.append(SCOPE_A, record)

@@ -14,6 +14,7 @@ from heliograph.delivery.outbox import requeue as requeue_module
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.outbox.requeue import requeue
 from heliograph.delivery.sending.orphans import adopt
+from heliograph.delivery.signals import LOGS
 from heliograph.errors import OutboxFull
 
 
@@ -31,7 +32,7 @@ def test_letters_of_each_resource_are_an_orphan(tmp_path: Path) -> None:
     requeue(box, box.dead_letters.find())
 
     found = {}
-    for orphan in adopt(box):
+    for orphan in adopt(box, LOGS):
         batch = orphan.reader.read(max_bytes=1000, max_records=10)
         assert batch is not None
         found[batch.header.resource] = [(entry.scope.scope, entry.encoded) for entry in batch.entries]
@@ -70,7 +71,7 @@ def test_letters_stay_if_the_outbox_cannot_take_them(tmp_path: Path, monkeypatch
         requeue(box, box.dead_letters.find())
 
     assert box.dead_letters.count() == 1
-    assert list(adopt(box)) == []
+    assert list(adopt(box, LOGS)) == []
 
 
 def test_letters_stay_if_the_outbox_has_no_room_for_all_of_them(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_letters_stay_if_the_outbox_has_no_room_for_all_of_them(tmp_path: Path) 
     requeue(roomy, roomy.dead_letters.find())
     assert roomy.dead_letters.count() == 0
     assert roomy.space.used() <= used + 40_000
-    assert len([orphan.release() for orphan in adopt(roomy)]) == 3
+    assert len([orphan.release() for orphan in adopt(roomy, LOGS)]) == 3
 
 
 def test_nothing_is_requeued_in_a_full_outbox(tmp_path: Path) -> None:
@@ -114,5 +115,5 @@ def test_letters_that_are_moved_in_part_are_not_sent(
         requeue(box, box.dead_letters.find())
 
     assert box.dead_letters.count() == 3
-    assert list(adopt(box)) == []
+    assert list(adopt(box, LOGS)) == []
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []

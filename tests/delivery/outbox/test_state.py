@@ -19,6 +19,7 @@ from heliograph.delivery.journal.writer import JournalWriter
 from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.outbox.state import OutboxState
+from heliograph.delivery.signals import LOGS
 
 
 def test_empty_outbox_is_clean(tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_each_folder_has_the_number_of_its_records(tmp_path: Path) -> None:
     """Folders that a process holds are read, too."""
     box = OutboxDirectory(tmp_path, max_bytes=10**9)
     orphan = make_orphan(tmp_path, "one", "two")
-    held = box.create_folder()
+    held = box.create_folder(LOGS)
     state = OutboxState.of(box)
     held.release()
 

@@ -14,6 +14,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.sending.orphans import adopt
 from heliograph.delivery.sending.sender import Sender
+from heliograph.delivery.signals import LOGS
 
 
 class DelayedSender(Sender):
@@ -35,7 +36,7 @@ def test_orphan_is_sent_and_deleted(tmp_path: Path) -> None:
     make_orphan(tmp_path, "one", "two")
     waiting = []
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
-        [orphan] = adopt(outbox(tmp_path))
+        [orphan] = adopt(outbox(tmp_path), LOGS)
         assert orphan.waiting == 2
         assert orphan.drain(sender, lambda: waiting.append(orphan.waiting))
 
@@ -53,7 +54,7 @@ def test_half_deleted_orphan_is_deleted(tmp_path: Path, caplog: pytest.LogCaptur
         path.unlink()
 
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
-        [orphan] = adopt(outbox(tmp_path))
+        [orphan] = adopt(outbox(tmp_path), LOGS)
         assert orphan.waiting == 0
         assert orphan.drain(sender, lambda: None)
 
@@ -68,7 +69,7 @@ def test_append_that_was_interrupted_by_a_kill_is_no_damage(tmp_path: Path) -> N
         file.write(bytes(4) + b"a frame whose length was not written")
 
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
-        [orphan] = adopt(outbox(tmp_path))
+        [orphan] = adopt(outbox(tmp_path), LOGS)
         assert orphan.drain(sender, lambda: None)
 
     assert (server.accepted, orphan.reader.damaged) == (["one", "two"], 0)
@@ -79,13 +80,13 @@ def test_orphan_that_the_server_does_not_accept_stays_locked(tmp_path: Path) -> 
     """No other process adopts the folder, until it is released."""
     folder = make_orphan(tmp_path, "one")
     with serving(lambda number, records: (503, {}, b"")) as down, sender_to(down.endpoint, tmp_path) as sender:
-        [orphan] = adopt(outbox(tmp_path))
+        [orphan] = adopt(outbox(tmp_path), LOGS)
         assert not orphan.drain(sender, lambda: None)
 
     assert not orphan.is_sent
-    assert list(adopt(outbox(tmp_path))) == []
+    assert list(adopt(outbox(tmp_path), LOGS)) == []
     orphan.release()
-    [again] = adopt(outbox(tmp_path))
+    [again] = adopt(outbox(tmp_path), LOGS)
     assert (again.folder, again.waiting) == (folder, 1)
     again.release()
 
@@ -94,7 +95,7 @@ def test_orphan_is_not_deleted_because_a_backoff_ends(tmp_path: Path) -> None:
     """The sender was not ready when it was asked to send, and is ready a moment later: the folder still has records."""
     make_orphan(tmp_path, "one")
     with serving() as server, sender_to(server.endpoint, tmp_path, DelayedSender) as sender:
-        [orphan] = adopt(outbox(tmp_path))
+        [orphan] = adopt(outbox(tmp_path), LOGS)
         assert not orphan.drain(sender, lambda: None)
         assert folders_in(tmp_path) == [orphan.folder]
         assert orphan.drain(sender, lambda: None)
@@ -112,7 +113,7 @@ def test_orphan_that_cannot_be_deleted_is_sent_once(
     (folder / name).mkdir()
     for _ in range(2):
         with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
-            [orphan] = adopt(outbox(tmp_path))
+            [orphan] = adopt(outbox(tmp_path), LOGS)
             assert orphan.drain(sender, lambda: None)
             accepted = server.accepted
             assert (orphan.is_sent, orphan.is_stuck) == (False, True)
@@ -130,7 +131,7 @@ def test_unreadable_orphan_is_released_and_reported(
     """A folder of a later release stays on the disk, unlocked, for a later attempt."""
     folder = make_orphan(tmp_path, "one")
     with serving() as server, sender_to(server.endpoint, tmp_path) as sender:
-        [orphan] = adopt(outbox(tmp_path))
+        [orphan] = adopt(outbox(tmp_path), LOGS)
         [(_, path)] = segments(folder)
         path.write_bytes(LATER_VERSION)
         assert orphan.drain(sender, lambda: None)
@@ -152,7 +153,7 @@ def test_orphan_that_cannot_be_opened_keeps_no_lock(
         return 1
 
     monkeypatch.setattr("heliograph.delivery.sending.orphans.last_sequence", unreadable)
-    [orphan] = adopt(outbox(tmp_path))
+    [orphan] = adopt(outbox(tmp_path), LOGS)
 
     assert orphan.folder == folders[1]
     assert f"{folders[0]} cannot be read" in caplog.text
@@ -164,7 +165,7 @@ def test_skipped_folders_are_not_adopted(tmp_path: Path) -> None:
     """A skipped folder is unlocked again, so that another process may take it."""
     skipped, other = make_orphan(tmp_path, "one"), make_orphan(tmp_path, "two")
 
-    [orphan] = adopt(outbox(tmp_path), {skipped})
+    [orphan] = adopt(outbox(tmp_path), LOGS, {skipped})
 
     assert orphan.folder == other
     assert not outbox(tmp_path).is_locked(skipped)

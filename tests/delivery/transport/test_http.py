@@ -624,7 +624,7 @@ def test_compressed_success_that_is_cut_off_is_no_delivery(encoding: str) -> Non
     assert {(verdict.action, verdict.reason) for verdict in verdicts} == {(Action.HOLD, Reason.UNREADABLE)}
 
 
-def test_error_whose_text_cannot_be_decoded_is_judged_by_its_status() -> None:
+def test_error_whose_text_cannot_be_decoded_has_the_verdict_of_its_status() -> None:
     """The message has no compressed bytes."""
     body = gzip.compress(b"down for maintenance")[:-4]
     head = b"HTTP/1.1 503 Down\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"

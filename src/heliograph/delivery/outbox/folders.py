@@ -28,7 +28,7 @@ from heliograph.delivery.journal.segment import segments
 from heliograph.delivery.outbox.dead_letters import DeadLetters
 from heliograph.delivery.outbox.folder_lock import LOCK, FolderLock, has_locks, try_lock
 from heliograph.delivery.outbox.space import Space
-from heliograph.delivery.signals import LOGS, SIGNALS, OutboxSignal, signal_of_folder
+from heliograph.delivery.signals import SIGNALS, OutboxSignal, signal_of_folder
 from heliograph.delivery.trust import (
     UntrustedPathError,
     check_file,
@@ -98,7 +98,7 @@ class OutboxDirectory:
         """The dead letters of this outbox."""
         return DeadLetters(self.directory / DEAD_LETTERS)
 
-    def create_folder(self, signal: OutboxSignal = LOGS) -> FolderLock:
+    def create_folder(self, signal: OutboxSignal) -> FolderLock:
         """Create a folder for a signal, and return it locked.
 
         Raises:
@@ -128,7 +128,7 @@ class OutboxDirectory:
                     raise
                 return lock
 
-    def lock_orphans(self, signal: OutboxSignal = LOGS) -> Iterator[FolderLock]:
+    def lock_orphans(self, signal: OutboxSignal) -> Iterator[FolderLock]:
         """Lock and yield each folder of a signal whose process has died. Delete half-created and half-deleted folders."""
         for folder in self.folders():
             if signal_of_folder(folder) is not signal:

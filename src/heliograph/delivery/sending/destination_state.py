@@ -20,7 +20,7 @@ from heliograph.delivery.sending.batch_size import BatchSize
 from heliograph.delivery.sending.refusals import Refusals
 from heliograph.delivery.sending.schedule import Schedule
 from heliograph.delivery.sending.source import Source
-from heliograph.delivery.signals import LOGS, OutboxSignal
+from heliograph.delivery.signals import OutboxSignal
 from heliograph.delivery.transport.contract import Transport
 from heliograph.delivery.transport.verdict import Action, Reason, Verdict
 from heliograph.errors import OutboxError
@@ -67,7 +67,7 @@ class DestinationState:
         timeout_seconds: float,
         dead_letters: DeadLetters,
         counts: OutboxCounters,
-        signal: OutboxSignal = LOGS,
+        signal: OutboxSignal,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

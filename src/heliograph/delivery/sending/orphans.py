@@ -16,7 +16,7 @@ from heliograph.delivery.journal.segment_order import last_sequence
 from heliograph.delivery.outbox.folder_lock import FolderLock
 from heliograph.delivery.outbox.folders import OutboxDirectory
 from heliograph.delivery.sending.sender import Outcome, Sender
-from heliograph.delivery.signals import LOGS, OutboxSignal
+from heliograph.delivery.signals import OutboxSignal
 from heliograph.runtime.safe_logger import SafeLogger
 from heliograph.semconv import SCOPE
 
@@ -94,13 +94,13 @@ class Orphan:
         self._lock.release()
 
 
-def adopt(outbox: OutboxDirectory, skip: Collection[Path] = (), signal: OutboxSignal = LOGS) -> Iterator[Orphan]:
+def adopt(outbox: OutboxDirectory, signal: OutboxSignal, skip: Collection[Path] = ()) -> Iterator[Orphan]:
     """Lock and yield each orphan of a signal in the outbox.
 
     Args:
         outbox: The outbox.
-        skip: Folders to leave alone, because they were found to be unreadable or unsendable just now.
         signal: The signal.
+        skip: Folders to leave alone, because they were found to be unreadable or unsendable just now.
     """
     for lock in outbox.lock_orphans(signal):
         if lock.folder in skip:
