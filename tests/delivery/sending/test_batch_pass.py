@@ -182,3 +182,20 @@ def test_search_for_bad_records_goes_on_after_a_failure(tmp_path: Path) -> None:
     assert [uid for uid, *_ in bench.dead()] == ["bad"]
     assert bench.sender.send_next(journal) is Outcome.EMPTY
     assert not bench.state.refusals.waiting_records_of(journal).starts
+
+
+def test_batch_of_which_all_records_are_proven_to_be_bad_ends(tmp_path: Path) -> None:
+    """No further request may be sent before a pause, and nothing else waits that could be tried."""
+    bench, journal = Bench(tmp_path, lambda _: BAD_DATA), journal_of("abcdefgh")
+    refusals = bench.state.refusals
+    batch = journal.read(max_bytes=10**6, max_records=100)
+    assert batch is not None
+    for entry in batch.entries:
+        refusals.note_refusal(refusals.waiting_records_of(journal), entry, has_accepted=False, is_lone=False)
+    journal.rewind()
+    refusals.note_accepted()
+
+    assert bench.sender.send_next(journal) is Outcome.SENT
+    assert refusals.has_spent()
+    assert [uid for uid, *_ in bench.dead()] == list("abcdefgh")
+    assert bench.sender.send_next(journal) is Outcome.EMPTY

@@ -134,6 +134,8 @@ TEXT = StringType()
         (set[int], ArrayType(items=IntegerType(), python=set)),
         (frozenset[int], ArrayType(items=IntegerType(), python=frozenset)),
         (collections.abc.Set[int], ArrayType(items=IntegerType(), python=set)),
+        (collections.abc.Sequence[int], ArrayType(items=IntegerType(), python=list)),
+        (collections.abc.Collection[int], ArrayType(items=IntegerType(), python=frozenset)),
         (
             tuple[int, str],
             ArrayType(items=None, prefix=(IntegerType(), TEXT), python=tuple, min_length=2, max_length=2),
