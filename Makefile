@@ -21,7 +21,7 @@ test: $(VENV)/installed-test ## run the tests, if wanted in several PROCESSES; A
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
 
 quick: PROCESSES = 4
-quick: $(VENV)/installed-test ## run most of the tests, in some minutes: all but faults, the stack, whole programs of others, and the documentation
+quick: $(VENV)/installed-test ## run most of the tests, in about three minutes: all but faults, the stack, whole programs of others, and the documentation
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal --hypothesis-profile quick \
 		$(addprefix --ignore=tests/, faults stack integration documentation test_backends.py) $(ARGS)
 
