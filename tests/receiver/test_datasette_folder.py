@@ -31,7 +31,13 @@ def folder(tmp_path: Path) -> Path:
         log_request(""),
         span_request("GET /", "app.ban_user", uid="u1"),
         span_request("GET /x", "app.seen", uid="u2", span_id=b"x" * 8),
-        span_request("token.verify", span_id=b"t" * 8, heliograph__token__result="valid", heliograph__token__id="t1"),
+        span_request(
+            "token.verify",
+            span_id=b"t" * 8,
+            heliograph__token__result="valid",
+            heliograph__token__id="t1",
+            user__hash="sha256:1",
+        ),
         sum_request("heliograph.outbox.dead", 1),
         sum_request("heliograph.outbox.rejected", 0),
         sum_request("otel.sdk.exporter.span.exported", 5),
@@ -59,9 +65,10 @@ def test_views_show_each_event_once(folder: Path) -> None:
         ("datasette.update_row", "bob", None, "shop"),
     ]
     assert {row["time"] for row in events} == {"2027-01-15T12:00:00.000Z"}
-    assert (token["operation"], token["result"], token["token_id"], token["duration_ms"]) == (
+    assert (token["operation"], token["result"], token["actor"], token["token_id"], token["duration_ms"]) == (
         "token.verify",
         "valid",
+        "sha256:1",
         "t1",
         1.0,
     )

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,24 @@ def test_handler_of_a_signal_may_track_while_an_event_is_added(tmp_path: Path) -
     assert sorted(bodies(recent)) == ["of the handler", "order"]
 
 
+def test_handler_of_a_signal_may_track_while_events_are_taken_to_be_written(tmp_path: Path) -> None:
+    """Its event is written with them, or with the next ones."""
+    recent = RecentEvents(RecentEventStore(tmp_path / "recent.db"), SOURCE, clock=lambda: NOW * 60.0)
+
+    class Interrupted(deque[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            found = list(super().__iter__())
+            track(recent, body="of the handler")
+            return iter(found)
+
+    track(recent)
+    recent._events = Interrupted(recent._events)
+    recent.close()
+    recent.close()
+
+    assert sorted(bodies(recent)) == ["of the handler", "order"]
+
+
 def test_thread_that_cannot_be_started_is_no_error(tmp_path: Path) -> None:
     recent = RecentEvents(RecentEventStore(tmp_path / "recent.db"), SOURCE)
     with no_more_threads():
@@ -193,6 +213,8 @@ def test_thread_that_cannot_be_started_is_no_error(tmp_path: Path) -> None:
 
 PROGRAM = """
 import os, sys
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from heliograph.recent_events.recorder import RecentEvents

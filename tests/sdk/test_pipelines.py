@@ -124,7 +124,20 @@ def test_former_pipelines_are_part_of_it() -> None:
 
 
 def test_flush_reaches_every_part(monkeypatch: pytest.MonkeyPatch, warnings: pytest.LogCaptureFixture) -> None:
-    """Parts after one that failed or raised are flushed, and those of the former pipeline. A part that returns None has not failed."""
+    """Parts after one that failed or raised are flushed, and those of the former pipeline. A part that returns None has not failed.
+
+    All have one time limit, and each is told what is left of it.
+    """
+
+    class Used:
+        """A time limit that the first part uses up."""
+
+        def __init__(self, timeout_millis: float) -> None:
+            self.left = timeout_millis
+
+        def remaining(self) -> float:
+            left, self.left = self.left, 0.0
+            return left
 
     class Part:
         def __init__(self, result: bool | None, error: BaseException | None = None) -> None:
@@ -138,15 +151,16 @@ def test_flush_reaches_every_part(monkeypatch: pytest.MonkeyPatch, warnings: pyt
             return self.result
 
     monkeypatch.setattr("heliograph.sdk.pipelines._failures", LimitedLog(SafeLogger(SCOPE)))
+    monkeypatch.setattr("heliograph.sdk.pipelines.Deadline", Used)
     parts = [Part(False), Part(True), Part(None)]
     assert not Pipeline(parts=(*parts[:2],), exporters=(), former=Pipeline(parts=(parts[2],), exporters=())).flush(7)
-    assert [part.limits for part in parts] == [[7], [7], [7]]
+    assert [part.limits for part in parts] == [[7], [0], [0]]
     assert Pipeline(parts=(*parts[1:],), exporters=()).flush(7)
     assert warnings.messages == []
 
     failing = [Part(None, OSError("broken")), Part(None, asyncio.CancelledError()), Part(True)]
     assert not Pipeline(parts=(*failing,), exporters=()).flush(7)
-    assert [part.limits for part in failing] == [[7], [7], [7]]
+    assert [part.limits for part in failing] == [[7], [0], [0]]
     assert warnings.messages == ["A part of the pipeline failed to flush."] * 2
 
 

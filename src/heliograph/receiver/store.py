@@ -77,7 +77,8 @@ create view if not exists token_view as
         strftime('%Y-%m-%dT%H:%M:%fZ', start_unix_nano / 1e9, 'unixepoch') as time, name as operation,
         json_extract(attributes, '$."heliograph.token.result"') as result,
         json_extract(attributes, '$."heliograph.token.handler"') as handler,
-        json_extract(attributes, '$."user.id"') as actor, json_extract(attributes, '$."heliograph.token.id"') as token_id,
+        coalesce(json_extract(attributes, '$."user.id"'), json_extract(attributes, '$."user.hash"')) as actor,
+        json_extract(attributes, '$."heliograph.token.id"') as token_id,
         (end_unix_nano - start_unix_nano) / 1e6 as duration_ms, service, trace_id, span_id, start_unix_nano
     from spans
     where name in ('token.create', 'token.verify');

@@ -133,10 +133,10 @@ class RecentEvents:
 
     def _remove_waiting(self) -> tuple[list[RecentEvent], Counts]:
         with self._lock:
-            waiting = list(self._events), dict(self._counts)
-            self._events.clear()
-            self._counts.clear()
-        return waiting
+            # Replaced, and not cleared: what a signal handler adds meanwhile is in the old ones, or in the new ones.
+            events, self._events = self._events, deque()
+            counts, self._counts = self._counts, defaultdict(int)
+        return list(events), dict(counts)
 
     def _put_back(self, counts: Counts, not_kept: int) -> None:
         """Keep counts for the next write. The events are dropped: others may have filled the memory for them meanwhile."""

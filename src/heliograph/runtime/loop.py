@@ -118,11 +118,13 @@ class BackgroundLoop:
             raise RuntimeError(
                 "a function on the host's own event loop cannot wait for another one on it; await that one"
             )
-        with self._lock:
-            loop = self._start_if_needed().loop
         import asyncio
 
-        return result_of(asyncio.run_coroutine_threadsafe(_without_exit(run), loop))
+        with self._lock:
+            loop = self._start_if_needed().loop
+            # In the same step, so that `stop` cancels the task, and does not leave it in a loop that ends.
+            future = asyncio.run_coroutine_threadsafe(_without_exit(run), loop)
+        return result_of(future)
 
     def submit(self, function: Callable[[], Awaitable[object]], *, description: str) -> None:
         """Run an async function later, in a copy of the caller's context, and return at once.

@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from typing_extensions import assert_never
 
 from heliograph.delivery.transport.endpoint import shown_endpoint
-from heliograph.runtime.deadline import run_within
+from heliograph.runtime.deadline import Deadline, run_within
 from heliograph.runtime.limited_log import LimitedLog
 from heliograph.runtime.program_errors import program_errors
 from heliograph.runtime.safe_logger import SafeLogger
@@ -91,9 +91,10 @@ class Pipeline:
         return self.exporters if self.former is None else (*self.exporters, *self.former.all_exporters)
 
     def flush(self, timeout_millis: float) -> bool:
-        """Flush all parts. Return False if one of them failed."""
+        """Flush all parts within the time. Return False if one of them failed, or had no time left."""
+        deadline = Deadline(timeout_millis)
         # A list, so that every part is flushed; `all` alone would stop at the first that failed.
-        results = [_flush(part, timeout_millis) for part in self.all_parts]
+        results = [_flush(part, deadline.remaining()) for part in self.all_parts]
         return all(results)
 
     def stop(self) -> None:

@@ -77,6 +77,7 @@ def test_headers_are_decoded_and_never_shown() -> None:
         ("Transfer-Encoding=canary", "names a header that the transport sets itself"),
         ("x=canary%0d%0aevil: 1", "has characters that are not allowed in a header"),
         ("x=canäry", "has characters that are not allowed in a header"),
+        ("x=canary%ff", "has a value that is not percent-encoded UTF-8"),
     ],
 )
 def test_header_that_cannot_be_sent_is_named_by_its_position(value: str, problem: str) -> None:

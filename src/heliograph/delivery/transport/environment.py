@@ -241,11 +241,15 @@ def parse_headers(value: str, protocol: OtlpProtocol) -> Headers:
     """
     headers = {}
     for position, part in enumerate(value.split(","), 1):
-        name, equals, text = part.partition("=")
-        name, text = unquote(name.strip()).lower(), unquote(text.strip(), errors="strict").strip()
         if not part.strip():
             continue
-        problem = _problem_of_header(name, text, protocol) if equals else "is not `name=value`"
+        name, equals, text = part.partition("=")
+        name = unquote(name.strip()).lower()
+        try:
+            text = unquote(text.strip(), errors="strict").strip()
+            problem = _problem_of_header(name, text, protocol) if equals else "is not `name=value`"
+        except UnicodeDecodeError:
+            problem = "has a value that is not percent-encoded UTF-8"
         if problem:
             raise ValueError(f"entry {position} of the list (not shown, since it may be secret) {problem}")
         headers[name] = text
