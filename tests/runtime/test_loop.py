@@ -10,6 +10,7 @@ import types
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from backends import wait_until
 from heliograph.runtime import loop
 from heliograph.runtime.loop import BackgroundLoop
-from threads import LIMIT_SECONDS, join
+from threads import LIMIT_SECONDS, join, result_in_time
 
 variable: ContextVar[str] = ContextVar("variable", default="unset")
 
@@ -544,3 +545,28 @@ def test_sync_function_in_place_of_an_async_one_is_an_error(background: Backgrou
     """A sync function needs no loop, and the message says to call it without."""
     with pytest.raises(TypeError, match=r"len.* is not async; call it without"):
         background.call(len, "abc")  # type: ignore[arg-type]
+
+
+def test_call_is_in_the_loop_before_another_thread_can_stop_it(
+    background: BackgroundLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock that `stop` takes is held meanwhile. A call in a loop that has ended would never return."""
+    schedule, could_stop = asyncio.run_coroutine_threadsafe, []
+
+    def is_free() -> bool:
+        is_acquired = background._lock.acquire(blocking=False)
+        if is_acquired:
+            background._lock.release()
+        return is_acquired
+
+    def run(coroutine: Any, loop: Any) -> Any:
+        could_stop.append(result_in_time(is_free))
+        return schedule(coroutine, loop)
+
+    async def answer() -> int:
+        return 42
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", run)
+
+    assert background.call(answer) == 42
+    assert could_stop == [False]
