@@ -118,9 +118,18 @@ def test_counts_of_processes_are_added(store: RecentEventStore) -> None:
     assert store.counts(minute=NOW) == {key: 2 * count for key, count in counts.items()}
 
 
+def test_counts_of_a_minute_that_has_just_begun_are_kept(store: RecentEventStore) -> None:
+    """Another process has written them, while this one waited for the file with the minute before."""
+    key = (NOW + 1, CountKind.EVENT, "app.order")
+    store.put(2, [], {key: 5}, minute=NOW + 1)
+    store.put(1, [], {(NOW, CountKind.EVENT, "app.order"): 1}, minute=NOW)
+
+    assert store.counts(minute=NOW + 1)[key] == 5
+
+
 def test_counts_are_kept_for_an_hour(store: RecentEventStore) -> None:
-    """Those of minutes that are still to come are from before the clock was set back."""
-    ages = (-1, 0, MINUTES - 1, MINUTES)
+    """Those of minutes that are far from having begun are from before the clock was set back."""
+    ages = (-2, 0, MINUTES - 1, MINUTES)
     store.put(1, [], {(NOW - age, CountKind.EVENT, "app.order"): 1 for age in ages}, minute=NOW)
 
     assert {minute for minute, _, _ in store.counts(minute=NOW)} == {NOW, NOW - MINUTES + 1}

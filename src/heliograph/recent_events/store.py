@@ -51,7 +51,8 @@ insert into counts (minute, kind, name, count) values (?, ?, ?, ?)
 on conflict (minute, kind, name) do update set count = count + excluded.count
 """
 _TRIM_EVENTS: Final = "delete from recent_events where id <= (select max(id) from recent_events) - ?"
-# A minute that is later than the current one was counted before the clock was set back.
+# The next minute may have begun while this process waited for the lock, and another has written counts of it. What is later was counted
+# before the clock was set back.
 _TRIM_MINUTES: Final = "delete from counts where minute <= ? or minute > ?"
 _TRIM_COUNTS: Final = """
 delete from counts where (minute, kind, name) in (select minute, kind, name from counts order by minute desc limit -1 offset ?)
@@ -133,7 +134,7 @@ class RecentEventStore:
             connection.executemany(_INSERT, ((pid, *astuple(event)) for event in events))
             connection.executemany(_COUNT, ((*key, count) for key, count in counts.items()))
             connection.execute(_TRIM_EVENTS, [MAX_EVENTS])
-            connection.execute(_TRIM_MINUTES, [minute - MINUTES, minute])
+            connection.execute(_TRIM_MINUTES, [minute - MINUTES, minute + 1])
             connection.execute(_TRIM_COUNTS, [MAX_COUNTS])
 
     def find(
