@@ -38,13 +38,12 @@ class _WithPipeline:
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the added processors and the pipeline."""
         deadline = Deadline(timeout_millis)
-        is_flushed = False
         try:
-            is_flushed = super().force_flush(timeout_millis)  # type: ignore[misc]  # as in `shutdown`
+            is_flushed: bool = super().force_flush(timeout_millis)  # type: ignore[misc]  # as in `shutdown`
         finally:
             # A processor of the program that raises must not keep the outbox from delivering.
-            is_flushed = self._provider.flush_pipeline(int(deadline.remaining())) and is_flushed
-        return is_flushed
+            is_delivered = self._provider.flush_pipeline(int(deadline.remaining()))
+        return is_flushed and is_delivered
 
 
 class SpanProcessors(_WithPipeline, SynchronousMultiSpanProcessor):
