@@ -245,7 +245,7 @@ class OutboxProcessor:
         Raises:
             OutboxFull: The outbox is full, and the processor is strict.
         """
-        # As `entry_field`, and then as the first line of `find`: a call costs time on the path of every record.
+        # As `entry_field`: a call costs time on the path of every record.
         encoded = ENTRY_HEADS[len(message)] + message
         known = self._storages.known.get((id(resource), id(instrumentation_scope)))
         try:

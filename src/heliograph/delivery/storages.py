@@ -87,17 +87,13 @@ class Storages:
         return list(self._by_header.values())
 
     def find(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> ScopedStorage:
-        """Return the storage for the records of a logger or tracer. The first call for a resource creates its storage.
+        """Return the storage for the records of a logger or tracer that is not in `known`, and add it there.
+
+        The first call for a resource creates its storage.
 
         Raises:
-            JournalClosed: The resource has no storage, and none is created any more.
+            JournalClosed: No storage is found or created any more.
         """
-        # By identity: to hash a resource costs more than all else here. An id is not used again for another object, since
-        # the known storage keeps both alive.
-        found = self.known.get((id(resource), id(instrumentation_scope)))
-        return self._add(resource, instrumentation_scope) if found is None else found
-
-    def _add(self, resource: Resource | None, instrumentation_scope: InstrumentationScope | None) -> ScopedStorage:
         scope = Scope(scope=b"")
         if instrumentation_scope is not None:
             message = encode_scope(
@@ -109,6 +105,8 @@ class Storages:
         )
         if len(self.known) >= _MAX_KNOWN:
             self.known.clear()
+        # By identity: to hash a resource would cost more than all else on the path of a record. An id is not used again for another
+        # object, since the known storage keeps both alive.
         self.known[id(resource), id(instrumentation_scope)] = found
         return found
 
