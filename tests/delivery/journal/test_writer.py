@@ -41,6 +41,16 @@ def written(folder: Path) -> list[bytes]:
 
 
 @pytest.mark.usefixtures("open_umask")
+def written_scopes(folder: Path) -> list[Scope]:
+    """Return the scope of each record of a folder."""
+    reader = JournalReader(folder, is_live=False)
+    found = []
+    while batch := reader.read(max_bytes=10**9, max_records=100):
+        found += [entry.scope for entry in batch.entries]
+    reader.close()
+    return found
+
+
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     """The modes of segments and cursor are 0600, whatever the umask."""
     write(tmp_path, records(3)).close()
@@ -668,13 +678,8 @@ def test_segment_with_too_many_scopes_is_followed_by_another(tmp_path: Path, mon
     for scope in scopes:
         writer.append(scope, b"record")
     writer.close()
-    reader = JournalReader(tmp_path, is_live=False)
-    found = []
-    while batch := reader.read(max_bytes=10**9, max_records=100):
-        found += [entry.scope for entry in batch.entries]
-    reader.close()
 
-    assert found == scopes
+    assert written_scopes(tmp_path) == scopes
     assert len(segments(tmp_path)) == 4
 
 
@@ -700,13 +705,8 @@ def test_full_disk_gives_no_number_of_a_scope_twice(tmp_path: Path, monkeypatch:
     writer.append(third, b"record")
     writer.append(first, b"record")
     writer.close()
-    reader = JournalReader(tmp_path, is_live=False)
-    found = []
-    while batch := reader.read(max_bytes=10**9, max_records=100):
-        found += [entry.scope for entry in batch.entries]
-    reader.close()
 
-    assert found == [first, second, first, third, first]
+    assert written_scopes(tmp_path) == [first, second, first, third, first]
 
 
 def test_old_segment_goes_on_if_no_new_one_can_be_made(tmp_path: Path) -> None:
